@@ -1,0 +1,136 @@
+//! Messages in and out: topics, consumers with positions, order per key, delivery at a due time, retention.
+//! It must not know what a saga is beyond its message, nor stores, plugins or HTTP. The door is the trait `Broker`;
+//! `JointBroker` is its half of the embedded commit.
+#![forbid(unsafe_code)]
+
+pub mod conformance;
+pub mod drivers;
+mod error;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use host_core::id::{Lsn, TopicName};
+use host_core::table::Batch;
+use host_core::time::Timestamp;
+use host_core::unit::{Ack, Message, Offset, Unit};
+
+pub use error::Error;
+
+/// What a driver can do by itself; the engine's commit strategy makes up for the rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Output, acknowledgement and store writes are one atomic unit: a delivery never repeats a committed one.
+    pub atomic_commit: bool,
+    /// A message can be given a due time.
+    pub delays: bool,
+    /// Messages of one key are delivered one at a time, in order.
+    pub order_per_key: bool,
+}
+
+/// How long a topic keeps its messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// A work queue: a message goes when it is acknowledged. Every step's `.in` and `.compensate`, and `saga.*` commands.
+    UntilAcknowledged,
+    /// A log: kept for readers until it is too old or the topic too large. Every other topic (`.error`, emitted events).
+    Kept { age_max: Duration, bytes_max: u64 },
+}
+
+/// Who consumes what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Consumers of one group share a topic's messages; each group has its own position. A work queue has one group.
+    pub group: String,
+    pub topic: TopicName,
+    /// Deliveries that may be out at once. The consumer gives no more until one is acknowledged or released.
+    pub in_flight_max: usize,
+}
+
+/// Topics, consumers, and what operators look at. Publishing and acknowledging go through a commit.
+#[async_trait]
+pub trait Broker: Send + Sync + 'static {
+    fn capabilities(&self) -> Capabilities;
+
+    /// Consume a topic, which is made if it does not exist. A second consumer of the same group and topic takes over
+    /// from the first where the driver has one consumer a group (embedded).
+    async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Consumer>, Error>;
+
+    /// Give a delivery back unhandled: it comes again, first among its key's. For a shutdown or a vanished plugin.
+    fn release(&self, ack: Ack);
+
+    /// Every topic that holds or held something.
+    async fn topics(&self) -> Result<Vec<TopicState>, Error>;
+
+    /// Look at messages of a topic from `from` on without consuming them.
+    async fn browse(&self, topic: &TopicName, from: Offset, limit: usize) -> Result<Vec<Browsed>, Error>;
+
+    /// Take one message at rest out of a work queue or the delayed messages bound for it, as a delivery. None if it is
+    /// gone or out with a consumer.
+    async fn claim(&self, topic: &TopicName, key: &str) -> Result<Option<Delivery>, Error>;
+
+    /// Forget what retention allows; a bounded piece of work. Answers how many messages went.
+    async fn retain(&self, now: Timestamp) -> Result<usize, Error>;
+}
+
+/// The messages of one subscription. Dropping it ends the consumption; deliveries that are out may still be
+/// acknowledged or released.
+#[async_trait]
+pub trait Consumer: Send {
+    /// The next delivery. Cancel-safe: a delivery is either returned or not taken. None when the broker closes.
+    async fn next(&mut self) -> Option<Delivery>;
+}
+
+/// A message in our hands until its `ack` is committed or released.
+#[derive(Debug)]
+pub struct Delivery {
+    pub message: Message,
+    pub ack: Ack,
+    /// The broker may have delivered this message before.
+    pub redelivered: bool,
+}
+
+/// A message that was looked at.
+#[derive(Debug, Clone)]
+pub struct Browsed {
+    pub offset: Offset,
+    pub published_at: Timestamp,
+    pub message: Message,
+}
+
+/// What a topic holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicState {
+    pub topic: TopicName,
+    /// Messages ready or out with a consumer (work queue), or kept (log).
+    pub message_count: u64,
+    pub delayed_count: u64,
+    pub consumers: Vec<ConsumerState>,
+    /// When the oldest message that is still here was published.
+    pub oldest_at: Option<Timestamp>,
+}
+
+/// How far a group is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsumerState {
+    pub group: String,
+    pub in_flight_count: u64,
+    /// Messages that this group has not yet acknowledged.
+    pub lag: u64,
+}
+
+/// The broker's half of a commit that shares one database with the store; called like `host_store::JointStore`.
+pub trait JointBroker: Broker {
+    /// What was staged and not yet sealed.
+    type Open: Default + Send;
+
+    /// Take `ack` and `publishes` of a unit. Published messages may be delivered at once, before they are written:
+    /// whoever acts on one is committed later in the same order, so a crash loses both or neither.
+    fn stage(&self, open: &mut Self::Open, lsn: Lsn, now: Timestamp, unit: &mut Unit);
+
+    /// Turn what was staged into writes. A message that was published and acknowledged since the last seal leaves none.
+    fn seal(&self, open: Self::Open, lsn: Lsn, batch: &mut Batch);
+
+    /// Everything up to `lsn` is in the tables (and synced).
+    fn written(&self, lsn: Lsn);
+}

@@ -1,0 +1,85 @@
+//! Plugins: loading, checking, compiling, pooling, calling and replacing saga steps as sandboxed components.
+//! The only room that names wasmtime. It must not know brokers, stores or sagas beyond one call.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use host_core::envelope::UseCaseRef;
+use host_core::id::{BucketName, Digest, Direction, GlobalId, MessageId, Position, StepAddress, TopicName, WaitKey};
+use host_core::json::Json;
+use host_core::manifest::Manifest;
+use host_core::outcome::Answer;
+use host_core::time::Timestamp;
+
+/// Runs calls. Implemented by the plugin registry, and by scripted steps in tests.
+#[async_trait]
+pub trait StepRunner: Send + Sync + 'static {
+    /// Make one call. Never fails: what goes wrong is a fault inside the report. Dropping the future ends the call and
+    /// its instance; nothing of it remains.
+    async fn call(&self, call: Call, key_values: Arc<dyn KeyValues>) -> Report;
+
+    /// The manifest that governs this address now; none if the step is not served here.
+    fn manifest(&self, address: &StepAddress) -> Option<Arc<Manifest>>;
+}
+
+/// Everything one call gets.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub address: StepAddress,
+    /// The version that must run; none lets the registry take the serving one.
+    pub digest: Option<Digest>,
+    pub global_id: GlobalId,
+    pub use_case: Option<UseCaseRef>,
+    pub position: Position,
+    pub direction: Direction,
+    pub attempt: u32,
+    pub idempotency_key: MessageId,
+    pub deadline: Option<Timestamp>,
+    pub signalled: Option<WaitKey>,
+    /// Unknown members of `meta`: key as text, value as JSON text.
+    pub headers: Vec<(String, String)>,
+    pub body: Json,
+    /// Of `compensate` only.
+    pub compensation_log: Option<Json>,
+}
+
+/// What a call left behind.
+#[derive(Debug)]
+pub struct Report {
+    pub answer: Answer,
+    /// The version that ran; none if none could.
+    pub digest: Option<Digest>,
+    /// Kept only if the answer is `done`; otherwise already empty.
+    pub effects: Effects,
+    pub usage: Usage,
+}
+
+/// What the call asked for besides its answer.
+#[derive(Debug, Default)]
+pub struct Effects {
+    pub emits: Vec<(TopicName, Json)>,
+    pub signals: Vec<WaitKey>,
+    /// Keys that were read from the store (not those answered from the call's own writes). Present whatever the answer.
+    pub reads: Vec<(BucketName, Arc<str>)>,
+    pub listed: Vec<BucketName>,
+    /// In order; none deletes.
+    pub writes: Vec<(BucketName, Arc<str>, Option<Bytes>)>,
+}
+
+/// What the call cost.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    pub took: Duration,
+    pub memory_bytes: usize,
+    pub log_line_count: u32,
+}
+
+/// The key-values a call may read; writes are collected by the runtime. Implemented by whoever owns the store.
+#[async_trait]
+pub trait KeyValues: Send + Sync + 'static {
+    async fn get(&self, bucket: &BucketName, key: &str) -> Result<Option<Bytes>, String>;
+    async fn keys(&self, bucket: &BucketName, after: Option<&str>, limit: usize) -> Result<Vec<Arc<str>>, String>;
+}
