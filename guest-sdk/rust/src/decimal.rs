@@ -1,5 +1,6 @@
 //! Exact decimal numbers for money: what a JSON number says, digit for digit. Knows nothing of steps.
-//! Invariant: the scale is at most `DIGITS_MAX`, so that any two scales can be brought together in 128 bits or refused.
+//! Invariant: the scale is at most `DIGITS_MAX`, and the mantissa is not `i128::MIN`, so that every number
+//! has its negative and any two can be compared.
 
 use std::cmp::Ordering;
 use std::fmt::{self, Display};
@@ -44,14 +45,14 @@ impl Decimal {
 
     /// An amount in its smallest unit: 1210 with scale 2 is 12.10. None if the scale is above 38.
     pub fn from_units(units: i128, scale: u32) -> Option<Self> {
-        (scale <= DIGITS_MAX).then_some(Self { mantissa: units, scale })
+        (scale <= DIGITS_MAX && units != i128::MIN).then_some(Self { mantissa: units, scale })
     }
 
     /// The sum; none if it has too many digits.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         let scale = self.scale.max(other.scale);
         let mantissa = self.units_at(scale)?.checked_add(other.units_at(scale)?)?;
-        Some(Self { mantissa, scale })
+        Self::from_units(mantissa, scale)
     }
 
     /// The difference; none if it has too many digits.
@@ -280,14 +281,17 @@ mod tests {
         assert_eq!(decimal("1.0"), decimal("1.00"));
         assert_eq!(decimal("-0"), Decimal::ZERO);
         assert!(decimal("-1.5") < decimal("-1.05"));
-        assert!(decimal("99999999999999999999999999999999999999") > decimal("0.00000000000000000000000000000000000001"));
+        assert!(
+            decimal("99999999999999999999999999999999999999") > decimal("0.00000000000000000000000000000000000001")
+        );
     }
 
     #[test]
     fn a_sum_that_does_not_fit_is_none() {
         let big = decimal(&"9".repeat(38));
         assert_eq!(big.checked_add(decimal("0.1")), None);
-        assert!(big.checked_add(big).is_some_and(|sum| sum > big));
+        assert_eq!(big.checked_add(big), None);
+        assert!(big.checked_add(decimal("1")).is_some_and(|sum| sum > big));
     }
 
     #[test]

@@ -69,7 +69,10 @@ struct Arrived<'a> {
 impl<'a> Arrived<'a> {
     fn read<B: DeserializeOwned + Serialize>(context: &Context, raw: &'a str) -> Result<(Self, B), Outcome> {
         let value: B = serde_json::from_str(raw).map_err(|error| {
-            Outcome::Rejected(rejected(INVALID_BODY, format!("the body is not what {} reads: {error}", context.address)))
+            Outcome::Rejected(rejected(
+                INVALID_BODY,
+                format!("the body is not what {} reads: {error}", context.address),
+            ))
         })?;
         match serde_json::to_string(&value) {
             Ok(before) => Ok((Self { raw, before }, value)),

@@ -139,9 +139,11 @@ fn elements_removed_added_and_moved_take_their_unknown_members_along() {
     let removed = step::<Cart>(CART, |cart| {
         cart.lines.remove(0);
     });
-    assert!(removed.starts_with(
-        r#"{"lines":[{"item":"b","count":2,"price":2.20},{"item":"c","count":3,"price":3.30}],"owner""#
-    ));
+    assert!(
+        removed.starts_with(
+            r#"{"lines":[{"item":"b","count":2,"price":2.20},{"item":"c","count":3,"price":3.30}],"owner""#
+        )
+    );
     let moved = step::<Cart>(CART, |cart| cart.lines.reverse());
     assert!(moved.starts_with(
         r#"{"lines":[{"item":"c","count":3,"price":3.30}, {"item":"b","count":2,"price":2.20},{"item":"a","count":1,"price":1.10}]"#
