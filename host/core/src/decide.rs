@@ -115,9 +115,7 @@ impl Case<'_> {
     fn done(&self, body: Json, compensation: Option<Json>, digest: Option<Digest>) -> Transition {
         let meta = &self.envelope.meta;
         match meta.direction {
-            Direction::Compensate => {
-                self.go_on(body.clone(), smallvec![Event::Compensated { body }])
-            }
+            Direction::Compensate => self.go_on(body.clone(), smallvec![Event::Compensated { body }]),
             Direction::Handle => {
                 let events: SmallVec<[Event; 2]> =
                     smallvec![Event::Done { body: body.clone(), compensation: compensation.clone() }];
@@ -248,19 +246,17 @@ impl Case<'_> {
         let asked = mark.reason.as_deref().unwrap_or("asked for by a person").to_owned();
         let event = Event::Acted { verb: mark.verb, who: mark.who, reason: mark.reason };
         let mut transition = match (mark.verb, meta.direction) {
-            (Verb::Retry, _) => Transition::new(
-                SmallVec::new(),
-                Next::Again { due: self.moment.now, attempts: Attempts::default() },
-            ),
+            (Verb::Retry, _) => {
+                Transition::new(SmallVec::new(), Next::Again { due: self.moment.now, attempts: Attempts::default() })
+            }
             (Verb::Compensate, Direction::Handle) => {
                 let kind = FailureKind::Operator;
                 self.turn_round(self.failure(kind, kind.as_str(), &asked), None)
             }
             // It travels backwards already: what it needs is another try.
-            (Verb::Compensate, Direction::Compensate) => Transition::new(
-                SmallVec::new(),
-                Next::Again { due: self.moment.now, attempts: Attempts::default() },
-            ),
+            (Verb::Compensate, Direction::Compensate) => {
+                Transition::new(SmallVec::new(), Next::Again { due: self.moment.now, attempts: Attempts::default() })
+            }
             (Verb::Skip, Direction::Handle) => self.skipped(),
             (Verb::Skip, Direction::Compensate) => self.go_on(self.envelope.body.clone(), SmallVec::new()),
             (Verb::Close, _) => Transition::ended(SmallVec::new(), EndStatus::Closed),
@@ -302,10 +298,7 @@ impl Case<'_> {
 
     fn dead_lettered(&self, failure: Failure) -> Transition {
         let letter = encode(self.envelope);
-        Transition::new(
-            smallvec![Event::DeadLettered { failure: failure.clone(), letter }],
-            Next::DeadLetter(failure),
-        )
+        Transition::new(smallvec![Event::DeadLettered { failure: failure.clone(), letter }], Next::DeadLetter(failure))
     }
 
     fn failure(&self, kind: FailureKind, code: &str, reason: &str) -> Failure {

@@ -1,7 +1,9 @@
 //! The message: an envelope of `meta` and `body`, and the routing slip that `meta` carries.
 //! Invariant: `position` is the index of the addressee inside `steps`, and `steps` is not empty.
 
-mod codec;
+mod decode;
+mod encode;
+mod layout;
 
 use std::sync::Arc;
 
@@ -10,9 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::failure::Failure;
 use crate::id::{Digest, Direction, GlobalId, MessageId, Position, StepAddress, UseCaseName};
 use crate::json::Json;
+use crate::limits::STEPS_HARD_MAX;
 use crate::time::Timestamp;
+use layout::Layout;
 
-pub use codec::{DecodeError, decode, encode};
+pub use decode::{DecodeError, DecodeReason, decode};
+pub use encode::{encode, meta_bytes};
 
 /// One message of a saga, decoded. Cloning is cheap: everything large is shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +42,21 @@ pub struct Meta {
     /// A compensation on the way was given up under `on-compensation-failure = "continue"`.
     pub compensation_failed: bool,
     pub deadline: Option<Timestamp>,
-    /// The fields that the host does not know and the places of those it does, so that `encode` writes each where it
-    /// stood. Shared by all messages of the saga.
-    layout: Arc<Layout>,
+    /// The members that the host does not know and the places of those it does, so that `encode` writes each where it
+    /// stood. None for a text as the host itself writes it.
+    layout: Option<Arc<Layout>>,
+}
+
+/// What a saga begins with.
+#[derive(Debug, Clone)]
+pub struct Start {
+    pub global_id: GlobalId,
+    pub steps: Arc<[StepAddress]>,
+    pub body: Json,
+    pub use_case: Option<UseCaseRef>,
+    pub deadline: Option<Timestamp>,
+    /// `traceparent` and `tracestate` of the request that starts it.
+    pub trace: Option<(String, Option<String>)>,
 }
 
 /// The definition that started a saga.
@@ -61,21 +78,6 @@ pub struct CompensationEntry {
     pub log: Option<Json>,
 }
 
-/// Order and foreign content of a `meta` object; made by the codec.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Layout {
-    fields: Vec<Field>,
-}
-
-/// One member of `meta` as it stood in the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Field {
-    /// A member the host owns and writes anew, by its index in `codec::KNOWN`.
-    Known(u8),
-    /// A member that is carried along: key as written (quotes and escapes included) and value text.
-    Other { key: Json, value: Json },
-}
-
 /// Why an itinerary cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ItineraryError {
@@ -83,6 +85,21 @@ pub enum ItineraryError {
     Empty,
     #[error("position {position} is outside the itinerary of {step_count} steps")]
     PositionOutside { position: u64, step_count: usize },
+    #[error("the itinerary has {step_count} steps, more than {STEPS_HARD_MAX}; split the saga")]
+    TooLong { step_count: usize },
+}
+
+impl Envelope {
+    /// The message to the first step of a new saga.
+    pub fn try_start(start: Start) -> Result<Self, ItineraryError> {
+        let mut meta = Meta::try_start(start.global_id, start.steps)?;
+        meta.use_case = start.use_case;
+        meta.deadline = start.deadline;
+        if let Some((parent, state)) = start.trace {
+            meta = meta.with_trace(&parent, state.as_deref());
+        }
+        Ok(Self { meta, body: start.body })
+    }
 }
 
 impl Meta {
@@ -100,6 +117,9 @@ impl Meta {
         if steps.is_empty() {
             return Err(ItineraryError::Empty);
         }
+        if steps.len() > STEPS_HARD_MAX {
+            return Err(ItineraryError::TooLong { step_count: steps.len() });
+        }
         if usize::from(index) >= steps.len() {
             return Err(ItineraryError::PositionOutside { position: index.into(), step_count: steps.len() });
         }
@@ -113,7 +133,7 @@ impl Meta {
             failure: None,
             compensation_failed: false,
             deadline: None,
-            layout: Arc::new(Layout::default()),
+            layout: None,
         })
     }
 
@@ -198,13 +218,5 @@ impl Meta {
         log.sort_by_key(|entry| entry.position);
         self.compensation_log = log.into();
         self
-    }
-
-    /// The members the host does not know, as (key, value) JSON texts in their order, for `context.headers`.
-    pub fn other_fields(&self) -> impl Iterator<Item = (&Json, &Json)> {
-        self.layout.fields.iter().filter_map(|field| match field {
-            Field::Known(_) => None,
-            Field::Other { key, value } => Some((key, value)),
-        })
     }
 }

@@ -90,7 +90,11 @@ impl Manifest {
             config: Vec::new(),
             shared_buckets: Vec::new(),
             event_topics: Vec::new(),
-            retry: Retry { handle: RetryPolicy::HANDLE, compensate: RetryPolicy::COMPENSATE, fault: RetryPolicy::FAULT },
+            retry: Retry {
+                handle: RetryPolicy::HANDLE,
+                compensate: RetryPolicy::COMPENSATE,
+                fault: RetryPolicy::FAULT,
+            },
             wait: Wait { timeout: crate::limits::WAIT_TIMEOUT_DEFAULT, on_timeout: OnTimeout::Reject },
             limits: CallLimits {
                 memory_bytes_max: 64 << 20,

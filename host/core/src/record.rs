@@ -142,7 +142,9 @@ pub const FORMAT: u8 = 1;
 /// Why stored bytes are no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoredError {
-    #[error("a journal record has format {found}, this host reads format {FORMAT}; run the version of saga that wrote it")]
+    #[error(
+        "a journal record has format {found}, this host reads format {FORMAT}; run the version of saga that wrote it"
+    )]
     Format { found: u8 },
     #[error("a journal record is corrupt: {0}")]
     Corrupt(String),

@@ -18,23 +18,14 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// A `handle` that fails technically.
-    pub const HANDLE: RetryPolicy = RetryPolicy {
-        attempt_count_max: 8,
-        initial: Duration::from_millis(200),
-        max: Duration::from_secs(30),
-    };
+    pub const HANDLE: RetryPolicy =
+        RetryPolicy { attempt_count_max: 8, initial: Duration::from_millis(200), max: Duration::from_secs(30) };
     /// A `compensate` is retried longer: nobody else can put it right.
-    pub const COMPENSATE: RetryPolicy = RetryPolicy {
-        attempt_count_max: 16,
-        initial: Duration::from_millis(200),
-        max: Duration::from_secs(300),
-    };
+    pub const COMPENSATE: RetryPolicy =
+        RetryPolicy { attempt_count_max: 16, initial: Duration::from_millis(200), max: Duration::from_secs(300) };
     /// A fault of the plugin rarely passes by itself.
-    pub const FAULT: RetryPolicy = RetryPolicy {
-        attempt_count_max: 3,
-        initial: Duration::from_millis(200),
-        max: Duration::from_secs(5),
-    };
+    pub const FAULT: RetryPolicy =
+        RetryPolicy { attempt_count_max: 3, initial: Duration::from_millis(200), max: Duration::from_secs(5) };
 
     /// The wait after attempt number `attempt` (from 1) failed; none when the budget is used up.
     /// `jitter` is uniform in [0, 1). `at_least` is what the step asked for, and is never undercut.
@@ -61,6 +52,8 @@ impl Jitter {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
     use super::*;
 
     const POLICY: RetryPolicy =

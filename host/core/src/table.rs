@@ -102,7 +102,9 @@ impl Batch {
 /// Why the database refused. After `Failed` every later write is refused too: what is on disk is no longer known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("the database failed while {doing}: {cause}; the host takes no more work, restart it when the disk is well")]
+    #[error(
+        "the database failed while {doing}: {cause}; the host takes no more work, restart it when the disk is well"
+    )]
     Failed { doing: &'static str, cause: String },
     #[error("the database holds something unreadable in table {table}: {cause}")]
     Corrupt { table: &'static str, cause: String },

@@ -66,7 +66,8 @@ fn utc(text: &str) -> Result<String, Error> {
         return Err(refuse());
     }
     let at = humantime::parse_rfc3339(&format!("{}Z", local.to_ascii_uppercase())).map_err(|_| refuse())?;
-    let ms = i64::try_from(Timestamp::from_system_time(at).0).map_err(|_| refuse())? - sign * (hours * 60 + minutes) * 60_000;
+    let ms = i64::try_from(Timestamp::from_system_time(at).0).map_err(|_| refuse())?
+        - sign * (hours * 60 + minutes) * 60_000;
     Ok(Timestamp::from_ms(u64::try_from(ms).map_err(|_| refuse())?).to_string())
 }
 
@@ -128,6 +129,8 @@ impl Error {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
     use super::*;
 
     #[test]

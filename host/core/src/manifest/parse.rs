@@ -2,4 +2,6 @@
 use super::Manifest;
 use crate::files::FileError;
 use crate::id::StepAddress;
-pub fn parse(_address: StepAddress, _file: &str, _text: &str) -> Result<Manifest, Vec<FileError>> { Err(Vec::new()) }
+pub fn parse(_address: StepAddress, _file: &str, _text: &str) -> Result<Manifest, Vec<FileError>> {
+    Err(Vec::new())
+}

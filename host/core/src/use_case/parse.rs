@@ -1,4 +1,6 @@
 //! The text form of a use case.
 use super::UseCase;
 use crate::files::FileError;
-pub fn parse(_file: &str, _text: &str) -> Result<UseCase, Vec<FileError>> { Err(Vec::new()) }
+pub fn parse(_file: &str, _text: &str) -> Result<UseCase, Vec<FileError>> {
+    Err(Vec::new())
+}
