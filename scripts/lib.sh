@@ -1,0 +1,35 @@
+# What the scripts share. Sourced, never run. It leaves the shell in the root of the repository.
+# shellcheck shell=bash
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The one folder that builds, tests and the nested builds of example steps write to.
+target_dir="${CARGO_TARGET_DIR:-target}"
+saga_bin="$target_dir/release/saga"
+
+say() { printf '\n==> %s\n' "$*" >&2; }
+
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# Run a command as the administrator: directly, or through sudo.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif have sudo; then
+        sudo "$@"
+    else
+        die "'$*' must be run by root, and there is no sudo; run it yourself and try again"
+    fi
+}
+
+# The value of `key = "value"` in rust-toolchain.toml.
+toolchain_key() { sed -n "s/^$1 = \"\(.*\)\"\$/\1/p" rust-toolchain.toml; }
+
+# The words of `key = ["one", "two"]` in rust-toolchain.toml.
+toolchain_words() { sed -n "s/^$1 = \[\(.*\)\]\$/\1/p" rust-toolchain.toml | tr -d '",'; }
