@@ -1,0 +1,212 @@
+//! Operators' acts: each is a message through the same door as all others. A saga at rest is moved at once; one whose
+//! message is out with a plugin gets a mark, which the message meets at its next delivery.
+
+use std::sync::Arc;
+
+use host_broker::Subscription;
+use host_core::decide::{Input, decide};
+use host_core::envelope::{Envelope, decode};
+use host_core::id::{Direction, GlobalId, TopicName};
+use host_core::record::{EndStatus, Event, Record, Verb};
+use host_core::saga::{Saga, Status};
+use host_core::unit::{Ack, Headers, Mark, Message, ParkedId, Payload, Publish, Unit};
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
+use crate::limits::COMMANDS_IN_FLIGHT_MAX;
+use crate::parking::{self, Error, submit};
+use crate::settle::{CallFacts, settle};
+use crate::topics;
+
+/// For which sagas an act makes sense; the text names them.
+pub(crate) fn possible(verb: Verb, saga: &Saga) -> Result<(), &'static str> {
+    match verb {
+        Verb::Retry if saga.letter.is_some() => Ok(()),
+        Verb::Retry if saga.ended => Err("sagas that are not over"),
+        Verb::Retry => match saga.status {
+            Status::Running | Status::Waiting | Status::Compensating => Ok(()),
+            Status::Failed | Status::CompensationFailed => Ok(()),
+            Status::Completed | Status::Compensated | Status::Closed => Err("sagas that are not over"),
+        },
+        Verb::Compensate if saga.ended => Err("sagas that are not over"),
+        Verb::Compensate if is_undecodable(saga) => Err("sagas whose message can be read"),
+        Verb::Skip if saga.ended => Err("sagas that are not over"),
+        Verb::Skip if is_undecodable(saga) => Err("sagas whose message can be read"),
+        Verb::Compensate | Verb::Skip => Ok(()),
+        Verb::Close if saga.ended && saga.status != Status::CompensationFailed => Err("sagas that are not over"),
+        Verb::Close => Ok(()),
+    }
+}
+
+/// Stands for a message that cannot be read, not for a saga.
+fn is_undecodable(saga: &Saga) -> bool {
+    saga.failure.as_ref().is_some_and(|failure| failure.kind == host_core::failure::FailureKind::Undecodable)
+}
+
+/// Consume acts until `stop`.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Result<(), Error> {
+    let subscription = Subscription {
+        group: "saga".to_owned(),
+        topic: topics::commands(),
+        in_flight_max: COMMANDS_IN_FLIGHT_MAX,
+    };
+    let mut consumer = context.broker.subscribe(subscription).await?;
+    loop {
+        let delivery = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            delivery = consumer.next() => match delivery {
+                Some(delivery) => delivery,
+                None => return Ok(()),
+            },
+        };
+        let bytes = delivery.message.payload.encode();
+        match serde_json::from_slice::<Mark>(&bytes) {
+            Ok(mark) => act(&context, mark, delivery.ack).await?,
+            Err(error) => {
+                tracing::warn!(%error, "a message on saga.commands is no act and was dropped");
+                acknowledge(&context, delivery.ack).await?;
+            }
+        }
+    }
+}
+
+async fn acknowledge(context: &Context, ack: Ack) -> Result<(), Error> {
+    submit(context, Unit { ack: Some(ack), ..Unit::default() }).await?;
+    Ok(())
+}
+
+/// Apply one act. Repeating it after a crash does nothing: the journal holds it already.
+async fn act(context: &Context, mark: Mark, ack: Ack) -> Result<(), Error> {
+    let journal = context.store.journal(&mark.global_id).await?;
+    let Some(saga) = Saga::fold(&journal) else { return acknowledge(context, ack).await };
+    let known = saga.actions.iter().any(|action| action.at == mark.at && action.verb == mark.verb);
+    if known || possible(mark.verb, &saga).is_err() {
+        return acknowledge(context, ack).await;
+    }
+    if saga.ended {
+        return close_ended(context, &saga, &mark, ack).await;
+    }
+    if let Some(letter) = &saga.letter {
+        let at = saga.at;
+        return act_on_letter(context, &saga, letter.clone(), at.1, mark, ack).await;
+    }
+    act_on_message(context, &saga, mark, ack).await
+}
+
+/// A saga that ended with a given-up compensation, closed by a person.
+async fn close_ended(context: &Context, saga: &Saga, mark: &Mark, ack: Ack) -> Result<(), Error> {
+    let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+    unit.records.push(bare(saga, mark));
+    unit.records.push(Record { event: Event::Ended { status: EndStatus::Closed }, ..bare(saga, mark) });
+    submit(context, unit).await?;
+    Ok(())
+}
+
+/// The record of an act on a saga whose message cannot be read.
+fn bare(saga: &Saga, mark: &Mark) -> Record {
+    let (position, direction) = saga.at;
+    let address = saga.steps.get(usize::from(position.0)).map(|step| step.address.clone());
+    let failed = saga.failure.as_ref().map(|failure| failure.address.clone());
+    let address = failed.or(address).expect("a saga has steps, and one that cannot be read has a failure");
+    Record {
+        global_id: saga.global_id.clone(),
+        position,
+        address,
+        direction,
+        at: mark.at,
+        began_at: mark.at,
+        attempt: 0,
+        digest: None,
+        use_case: saga.use_case.clone(),
+        event: Event::Acted { verb: mark.verb, who: mark.who.clone(), reason: mark.reason.clone() },
+    }
+}
+
+/// The saga stands before a person: its message is in the journal.
+async fn act_on_letter(
+    context: &Context,
+    saga: &Saga,
+    letter: bytes::Bytes,
+    direction: Direction,
+    mark: Mark,
+    ack: Ack,
+) -> Result<(), Error> {
+    let failed_at = saga.failure.as_ref().map(|failure| failure.address.clone());
+    let decoded = failed_at.as_ref().map(|address| decode(&letter, direction, address, &context.limits));
+    let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+    match (decoded, failed_at) {
+        (Some(Ok(envelope)), _) if !is_undecodable(saga) => {
+            let topic = envelope.meta.address().topic(direction.topic_kind());
+            let message = own_message(topic, &saga.global_id, Payload::Decoded(Box::new(envelope.clone())));
+            moved(context, &mut unit, &message, &envelope, mark);
+        }
+        // It could not be read when it came. A retry gives it to its step again, as it was; if it can be read now, it
+        // begins its own saga, and this entry is done with.
+        (_, Some(address)) => {
+            unit.records.push(bare(saga, &mark));
+            unit.records.push(Record { event: Event::Ended { status: EndStatus::Closed }, ..bare(saga, &mark) });
+            if mark.verb == Verb::Retry {
+                let topic = address.topic(direction.topic_kind());
+                let mut message = own_message(topic, &saga.global_id, Payload::Encoded(letter));
+                message.headers.foreign = true;
+                unit.publishes.push(Publish { message, due: None });
+            }
+        }
+        (_, None) => {}
+    }
+    submit(context, unit).await?;
+    Ok(())
+}
+
+fn own_message(topic: TopicName, global_id: &GlobalId, payload: Payload) -> Message {
+    Message { topic, key: Arc::from(global_id.as_str()), headers: Headers::default(), payload }
+}
+
+/// The saga has a message somewhere: take it where it rests, or leave a mark for it.
+async fn act_on_message(context: &Context, saga: &Saga, mark: Mark, ack: Ack) -> Result<(), Error> {
+    if let Some(waiting) = &saga.waiting {
+        let _turn = context.parking.turn.lock().await;
+        let id = ParkedId { key: waiting.key.clone(), message_id: message_id(saga) };
+        if let Some(parked) = context.store.parked_message(&id).await?
+            && let Some(envelope) = parking::envelope(context, &parked)
+        {
+            let mut unit = Unit { ack: Some(ack), unpark: Some(id), ..Unit::default() };
+            moved(context, &mut unit, &parked.message, &envelope, mark);
+            submit(context, unit).await?;
+            return Ok(());
+        }
+    }
+    let (position, direction) = saga.at;
+    let step = saga.steps.get(usize::from(position.0)).map(|step| &step.address);
+    if let Some(address) = step {
+        let topic = address.topic(direction.topic_kind());
+        if let Some(delivery) = context.broker.claim(&topic, saga.global_id.as_str()).await? {
+            match parking::decoded(context, &delivery.message) {
+                Some(envelope) => {
+                    let mut unit = Unit { ack: Some(delivery.ack), ..Unit::default() };
+                    moved(context, &mut unit, &delivery.message, &envelope, mark);
+                    submit(context, unit).await?;
+                    return acknowledge(context, ack).await;
+                }
+                None => context.broker.release(delivery.ack),
+            }
+        }
+    }
+    // Out with a plugin, or keyed by its step's own ordering key: the message meets the mark when it comes by.
+    context.marks.insert(mark.clone());
+    submit(context, Unit { ack: Some(ack), mark: Some(mark), ..Unit::default() }).await?;
+    Ok(())
+}
+
+fn message_id(saga: &Saga) -> host_core::id::MessageId {
+    let (position, direction) = saga.at;
+    host_core::id::MessageId { global_id: saga.global_id.clone(), direction, position }
+}
+
+/// Add to the unit what the act makes of this message.
+fn moved(context: &Context, unit: &mut Unit, message: &Message, envelope: &Envelope, mark: Mark) {
+    let rules = context.rules_of(envelope);
+    let transition = decide(envelope, message.headers.attempts, Input::Acted(mark), &rules, context.moment());
+    settle(context, unit, message, envelope, transition, CallFacts::default());
+}

@@ -1,0 +1,303 @@
+//! The embedded commit: broker and store share one database, so a unit is one part of one write batch. Group commit:
+//! while one batch is being synced the next one gathers; there is no timer and no fixed size.
+//! Visible before durable, released after durable (external synchrony, Nightingale et al., OSDI 2006): a unit's effects
+//! are visible inside the process when `submit` returns. The log is one sequence, so a crash loses a suffix, never a hole.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+
+use async_trait::async_trait;
+use host_broker::JointBroker;
+use host_core::id::Lsn;
+use host_core::table::{Batch, Durability, Tables};
+use host_core::unit::Unit;
+use host_store::{Committed, JointStore};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::{Commit, ConflictRefused, Refused, Stopped};
+use crate::clock::Clock;
+use crate::failpoint::{FailPoint, FailPoints};
+use crate::limits::{FOLLOWER_BATCHES_MAX, OPEN_UNITS_MAX};
+
+/// The committer and the thread that writes.
+pub struct Joint<S: JointStore, B: JointBroker> {
+    shared: Arc<Shared<S, B>>,
+    writer: Mutex<Option<thread::JoinHandle<()>>>,
+}
+
+struct Shared<S: JointStore, B: JointBroker> {
+    store: Arc<S>,
+    broker: Arc<B>,
+    tables: Arc<dyn Tables>,
+    clock: Arc<dyn Clock>,
+    fail_points: Arc<FailPoints>,
+    /// Guards the open batch: the order of units is the order in which this lock was taken.
+    open: Mutex<Open<S::Open, B::Open>>,
+    /// Wakes the writer.
+    work: Condvar,
+    /// Wakes submitters who found the open batch full.
+    room: Notify,
+    /// Guards what became durable and who waits for it.
+    progress: Mutex<Progress>,
+    followers: Mutex<Vec<mpsc::Sender<Arc<Committed>>>>,
+}
+
+struct Open<S, B> {
+    last: Lsn,
+    unit_count: usize,
+    store: S,
+    broker: B,
+    ending: Option<Ending>,
+}
+
+/// Why no unit is taken any more.
+#[derive(Clone)]
+enum Ending {
+    /// What is open is still written.
+    Closing,
+    Failed(Arc<str>),
+}
+
+#[derive(Default)]
+struct Progress {
+    durable: Lsn,
+    failed: Option<Arc<str>>,
+    waiters: BTreeMap<(Lsn, u64), oneshot::Sender<()>>,
+    next_waiter: u64,
+}
+
+impl<S: JointStore, B: JointBroker> Joint<S, B> {
+    /// Start the writer. `last` is the last unit that the tables hold.
+    pub fn start(
+        store: Arc<S>,
+        broker: Arc<B>,
+        tables: Arc<dyn Tables>,
+        clock: Arc<dyn Clock>,
+        fail_points: Arc<FailPoints>,
+        last: Lsn,
+    ) -> std::io::Result<Arc<Self>> {
+        let open =
+            Open { last, unit_count: 0, store: S::Open::default(), broker: B::Open::default(), ending: None };
+        let shared = Arc::new(Shared {
+            store,
+            broker,
+            tables,
+            clock,
+            fail_points,
+            open: Mutex::new(open),
+            work: Condvar::new(),
+            room: Notify::new(),
+            progress: Mutex::new(Progress { durable: last, ..Progress::default() }),
+            followers: Mutex::new(Vec::new()),
+        });
+        let writer = thread::Builder::new().name("saga-commit".to_owned()).spawn({
+            let shared = shared.clone();
+            move || shared.write_batches()
+        })?;
+        Ok(Arc::new(Self { shared, writer: Mutex::new(Some(writer)) }))
+    }
+
+    /// Take no more units, write what is open, and end the writer. Blocks until it is done.
+    pub fn close(&self) {
+        {
+            let mut open = self.shared.open.lock();
+            open.ending.get_or_insert(Ending::Closing);
+        }
+        self.shared.work.notify_all();
+        self.shared.room.notify_waiters();
+        if let Some(writer) = self.writer.lock().take() {
+            // A panic of the writer was already reported by its own hook; the progress says that it stopped.
+            let _ = writer.join();
+        }
+        self.shared.stopped("the host is shutting down".into());
+    }
+
+    /// Move delayed messages whose time has come into their topics, as one unit. Answers how many.
+    pub fn move_due(&self, limit: usize) -> Result<usize, Stopped> {
+        let shared = &self.shared;
+        let mut open = shared.open.lock();
+        open.refuse_if_ending()?;
+        let lsn = Lsn(open.last.0 + 1);
+        let moved = shared.broker.take_due(&mut open.broker, lsn, shared.clock.now(), limit);
+        if moved > 0 {
+            open.last = lsn;
+            open.unit_count += 1;
+            shared.work.notify_one();
+        }
+        Ok(moved)
+    }
+
+    fn try_submit(&self, mut unit: Unit) -> Result<Lsn, TrySubmitError> {
+        let shared = &self.shared;
+        let mut open = shared.open.lock();
+        if let Err(stopped) = open.refuse_if_ending() {
+            return Err(TrySubmitError::Refused(Box::new(stopped.into())));
+        }
+        if open.unit_count >= OPEN_UNITS_MAX {
+            return Err(TrySubmitError::Full(Box::new(unit)));
+        }
+        let lsn = Lsn(open.last.0 + 1);
+        if let Err(conflict) = shared.store.stage(&mut open.store, lsn, &mut unit) {
+            let refused = ConflictRefused { unit: Box::new(unit), conflict };
+            return Err(TrySubmitError::Refused(Box::new(refused.into())));
+        }
+        shared.broker.stage(&mut open.broker, lsn, shared.clock.now(), &mut unit);
+        open.last = lsn;
+        open.unit_count += 1;
+        if open.unit_count == 1 {
+            shared.work.notify_one();
+        }
+        Ok(lsn)
+    }
+}
+
+enum TrySubmitError {
+    Refused(Box<Refused>),
+    Full(Box<Unit>),
+}
+
+impl<S, B> Open<S, B> {
+    fn refuse_if_ending(&self) -> Result<(), Stopped> {
+        match &self.ending {
+            None => Ok(()),
+            Some(Ending::Closing) => Err(Stopped { reason: "the host is shutting down".into() }),
+            Some(Ending::Failed(reason)) => Err(Stopped { reason: reason.clone() }),
+        }
+    }
+}
+
+#[async_trait]
+impl<S: JointStore, B: JointBroker> Commit for Joint<S, B> {
+    async fn submit(&self, unit: Unit) -> Result<Lsn, Refused> {
+        let mut unit = unit;
+        loop {
+            // Registered before the try, so that room made in between is not missed.
+            let room = self.shared.room.notified();
+            match self.try_submit(unit) {
+                Ok(lsn) => return Ok(lsn),
+                Err(TrySubmitError::Refused(refused)) => return Err(*refused),
+                Err(TrySubmitError::Full(back)) => unit = *back,
+            }
+            room.await;
+        }
+    }
+
+    async fn durable(&self, lsn: Lsn) -> Result<(), Stopped> {
+        let waiter = {
+            let mut progress = self.shared.progress.lock();
+            if progress.durable >= lsn {
+                return Ok(());
+            }
+            if let Some(reason) = &progress.failed {
+                return Err(Stopped { reason: reason.clone() });
+            }
+            let (sender, waiter) = oneshot::channel();
+            let number = progress.next_waiter;
+            progress.next_waiter += 1;
+            progress.waiters.insert((lsn, number), sender);
+            waiter
+        };
+        match waiter.await {
+            Ok(()) => Ok(()),
+            // The sender was dropped: the writer stopped before it came to this unit.
+            Err(_) => {
+                let failed = self.shared.progress.lock().failed.clone();
+                Err(Stopped { reason: failed.unwrap_or_else(|| "the committer stopped".into()) })
+            }
+        }
+    }
+
+    fn follow(&self) -> mpsc::Receiver<Arc<Committed>> {
+        let (sender, receiver) = mpsc::channel(FOLLOWER_BATCHES_MAX);
+        self.shared.followers.lock().push(sender);
+        receiver
+    }
+}
+
+impl<S: JointStore, B: JointBroker> Shared<S, B> {
+    /// The writer: one batch after the other until the end.
+    fn write_batches(&self) {
+        while let Some((store, broker, lsn)) = self.take_open() {
+            self.fail_points.hit(FailPoint::BeforeCommit);
+            let mut batch = Batch::default();
+            let records = self.store.seal(store, lsn, &mut batch);
+            self.broker.seal(broker, lsn, &mut batch);
+            if let Err(error) = self.tables.write(batch, Durability::Synced) {
+                tracing::error!(%error, "the journal cannot be written, no more work is taken");
+                self.stopped(error.to_string().into());
+                return;
+            }
+            self.fail_points.hit(FailPoint::AfterCommit);
+            self.store.written(lsn);
+            self.broker.written(lsn);
+            self.advance(lsn);
+            if !records.is_empty() {
+                self.tell_followers(Arc::new(Committed { lsn, records }));
+            }
+        }
+    }
+
+    /// Wait for something to write and take all of it. None when there is nothing and no more will come.
+    fn take_open(&self) -> Option<(S::Open, B::Open, Lsn)> {
+        let mut open = self.open.lock();
+        while open.unit_count == 0 {
+            if open.ending.is_some() {
+                return None;
+            }
+            self.work.wait(&mut open);
+        }
+        open.unit_count = 0;
+        let taken = (std::mem::take(&mut open.store), std::mem::take(&mut open.broker), open.last);
+        drop(open);
+        self.room.notify_waiters();
+        Some(taken)
+    }
+
+    fn advance(&self, lsn: Lsn) {
+        let mut ready = Vec::new();
+        {
+            let mut progress = self.progress.lock();
+            progress.durable = lsn;
+            while let Some(first) = progress.waiters.first_entry() {
+                if first.key().0 > lsn {
+                    break;
+                }
+                ready.push(first.remove());
+            }
+        }
+        for waiter in ready {
+            // The waiter may have gone away: nobody is owed an answer then.
+            let _ = waiter.send(());
+        }
+    }
+
+    fn tell_followers(&self, committed: Arc<Committed>) {
+        let followers = self.followers.lock().clone();
+        for follower in &followers {
+            // Blocks while the follower is behind: that is the back-pressure. A closed follower is dropped below.
+            let _ = follower.blocking_send(committed.clone());
+        }
+        self.followers.lock().retain(|follower| !follower.is_closed());
+    }
+
+    /// No batch will be written any more: refuse units and let every waiter know.
+    fn stopped(&self, reason: Arc<str>) {
+        {
+            let mut open = self.open.lock();
+            match &open.ending {
+                Some(Ending::Failed(_)) => {}
+                Some(Ending::Closing) | None => open.ending = Some(Ending::Failed(reason.clone())),
+            }
+        }
+        let waiters = {
+            let mut progress = self.progress.lock();
+            progress.failed.get_or_insert(reason);
+            std::mem::take(&mut progress.waiters)
+        };
+        drop(waiters);
+        self.room.notify_waiters();
+        self.followers.lock().clear();
+    }
+}

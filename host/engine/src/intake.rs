@@ -1,0 +1,168 @@
+//! Intake: from a delivery to what has to be done with it. Bytes are bounded, then decoded; then the journal is asked
+//! wherever a message might not be the saga's own next one.
+
+use host_broker::Delivery;
+use host_core::decide::{Input, is_past_deadline};
+use host_core::envelope::{DecodeError, Envelope, decode};
+use host_core::id::{Digest, Direction, GlobalId, StepAddress};
+use host_core::json::Json;
+use host_core::record::{Event, Record};
+use host_core::saga::{CallState, Saga};
+use host_core::unit::Payload;
+
+use crate::context::Context;
+
+/// What has to be done with a delivery.
+pub(crate) enum Work {
+    /// Call the plugin.
+    Call { envelope: Box<Envelope>, pinned: Pinned, first: First },
+    /// The plugin is not called: decide with this.
+    Decide { envelope: Box<Envelope>, input: Box<Input>, first: First },
+    /// Not a message that can be read.
+    Undecodable { global_id: Option<GlobalId>, reason: String },
+}
+
+/// What `compensate` gets from its `handle`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pinned {
+    pub(crate) digest: Option<Digest>,
+    pub(crate) log: Option<Json>,
+}
+
+/// Whether this message begins its saga, so that `started` has to be written with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum First {
+    Yes,
+    No,
+}
+
+/// Look at a delivery to a step.
+pub(crate) async fn intake(
+    context: &Context,
+    address: &StepAddress,
+    direction: Direction,
+    delivery: &mut Delivery,
+) -> Result<Work, host_store::Error> {
+    let envelope = match take_envelope(context, address, direction, delivery) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            return Ok(Work::Undecodable { global_id: error.global_id(), reason: error.to_string() });
+        }
+    };
+    let trusted = !delivery.message.headers.foreign
+        && (!delivery.redelivered || context.broker.capabilities().atomic_commit);
+    let mut first = First::No;
+    if !trusted {
+        let journal = context.store.journal(&envelope.meta.global_id).await?;
+        match admit(Saga::fold(&journal).as_ref(), &envelope, delivery.redelivered) {
+            Admission::New => first = First::Yes,
+            Admission::Next => {}
+            Admission::Late(reason) => {
+                return Ok(decide_with(envelope, Input::Late { reason: reason.to_owned() }, First::No));
+            }
+        }
+    }
+    if let Some(mark) = context.marks.get(&envelope.meta.global_id) {
+        return Ok(decide_with(envelope, Input::Acted(mark), first));
+    }
+    if is_past_deadline(&envelope, context.policy(&envelope.meta), context.now()) {
+        return Ok(decide_with(envelope, Input::DeadlinePassed, first));
+    }
+    match direction {
+        Direction::Handle => Ok(Work::Call { envelope, pinned: Pinned::default(), first }),
+        Direction::Compensate => match pinned(context, &envelope).await? {
+            Some(pinned) => Ok(Work::Call { envelope, pinned, first }),
+            None => Ok(decide_with(envelope, Input::NeverRan, first)),
+        },
+    }
+}
+
+fn decide_with(envelope: Box<Envelope>, input: Input, first: First) -> Work {
+    Work::Decide { envelope, input: Box::new(input), first }
+}
+
+/// The envelope of a delivery. A decoded one is taken out of the message without a copy of its parts; what has to be
+/// sent again is made from the envelope.
+fn take_envelope(
+    context: &Context,
+    address: &StepAddress,
+    direction: Direction,
+    delivery: &mut Delivery,
+) -> Result<Box<Envelope>, DecodeError> {
+    match &delivery.message.payload {
+        Payload::Decoded(envelope) => Ok(envelope.clone()),
+        Payload::Encoded(bytes) => decode(bytes, direction, address, &context.limits).map(Box::new),
+    }
+}
+
+/// Whether a message that may come from anywhere, or a second time, is the saga's next one.
+enum Admission {
+    /// The first that is heard of this saga.
+    New,
+    Next,
+    Late(&'static str),
+}
+
+/// The journal says where the saga's one message is. A message from outside is its next one only if the saga's message
+/// was last in the hands of a service that is not ours, before this step in the direction of travel.
+fn admit(saga: Option<&Saga>, envelope: &Envelope, redelivered: bool) -> Admission {
+    let Some(saga) = saga else { return Admission::New };
+    let (position, direction) = (envelope.meta.position(), envelope.meta.direction);
+    if saga.ended {
+        return Admission::Late("the saga has ended");
+    }
+    if saga.call(position, direction).is_some_and(|call| call.state.is_settled()) {
+        return Admission::Late("this step has done its work for this saga already");
+    }
+    let (at, travelling) = saga.at;
+    match (travelling, direction) {
+        (Direction::Compensate, Direction::Handle) => Admission::Late("the saga has turned round before this handle came"),
+        (Direction::Handle, Direction::Handle) if position < at => Admission::Late("the saga is past this step"),
+        (Direction::Handle, Direction::Handle) if position > at => Admission::Next,
+        (Direction::Handle, Direction::Compensate) if position < at => Admission::Next,
+        (Direction::Handle, Direction::Compensate) => Admission::Late("the saga has not come past this step"),
+        (Direction::Compensate, Direction::Compensate) if position < at => Admission::Next,
+        (Direction::Compensate, Direction::Compensate) if position > at => Admission::Late("the saga is past this step"),
+        // The saga stands exactly here: with a broker that repeats itself this is its message; otherwise it is a
+        // second one beside the message that is queued, delayed, parked or before a person.
+        (Direction::Handle, Direction::Handle) | (Direction::Compensate, Direction::Compensate) => {
+            match saga.call(position, direction).map(|call| call.state) {
+                Some(CallState::Pending) if redelivered => Admission::Next,
+                Some(_) | None => Admission::Late("the saga's own message is at this step already"),
+            }
+        }
+    }
+}
+
+/// What the message's compensation log, or failing that the journal, says of this step's `handle`. None: it never ran.
+async fn pinned(context: &Context, envelope: &Envelope) -> Result<Option<Pinned>, host_store::Error> {
+    let position = envelope.meta.position();
+    if let Some(entry) = envelope.meta.compensation_entry(position) {
+        return Ok(Some(Pinned { digest: entry.digest, log: entry.log.clone() }));
+    }
+    // A service between us that dropped what it did not know: the journal still has it.
+    let journal = context.store.journal(&envelope.meta.global_id).await?;
+    let done = journal.iter().rev().find_map(|record| done_handle(record, envelope));
+    Ok(done)
+}
+
+fn done_handle(record: &Record, envelope: &Envelope) -> Option<Pinned> {
+    let same = record.position == envelope.meta.position() && record.direction == Direction::Handle;
+    match &record.event {
+        Event::Done { compensation, .. } if same => {
+            Some(Pinned { digest: record.digest, log: compensation.clone() })
+        }
+        Event::Done { .. }
+        | Event::Started { .. }
+        | Event::Rejected { .. }
+        | Event::Retried { .. }
+        | Event::Waiting { .. }
+        | Event::Signalled { .. }
+        | Event::DeadLettered { .. }
+        | Event::Compensated { .. }
+        | Event::LateDropped { .. }
+        | Event::NotRun
+        | Event::Acted { .. }
+        | Event::Ended { .. } => None,
+    }
+}

@@ -1,0 +1,28 @@
+//! Every bound of the engine, with its unit and the reason for the number.
+
+use std::time::Duration;
+
+/// Units in one open batch. At 100,000 units a second and a sync of 100 ms this is reached; submitters then wait.
+pub const OPEN_UNITS_MAX: usize = 16_384;
+/// Batches that a follower of the journal may be behind before commits wait for it.
+pub const FOLLOWER_BATCHES_MAX: usize = 256;
+/// Times a call is run again because another one wrote what it read, before it counts as a retry of the step.
+pub const CONFLICTS_MAX: u32 = 16;
+/// Conflicts of one call after which it runs alone among the calls of its step.
+pub const CONFLICTS_BEFORE_ALONE: u32 = 2;
+/// Parked messages released, or delayed messages moved, in one go: a bound on what one signal keeps in memory.
+pub const RELEASE_BATCH_MAX: usize = 256;
+/// Deliveries of commands and signals that may be out at once.
+pub const COMMANDS_IN_FLIGHT_MAX: usize = 16;
+/// How often the backlog is counted and topics without a server are searched for passed deadlines.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// Messages of one unserved topic that one sweep looks at.
+pub const SWEEP_MESSAGES_MAX: usize = 1_024;
+/// How often retention runs.
+pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
+/// Sagas that one run of retention removes before it yields.
+pub const RETENTION_SAGAS_MAX: usize = 2_000;
+/// Longest sleep of a timer task: a jump of the clock is noticed after that.
+pub const TIMER_SLEEP_MAX: Duration = Duration::from_secs(1);
+/// Locks for concurrent starts with the same global-id: enough that unrelated starts rarely share one.
+pub const START_LOCK_COUNT: usize = 64;

@@ -1,0 +1,179 @@
+//! Starts: from a wish, or a message on a trigger topic, to a saga's first message and its `started` record.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use host_broker::Subscription;
+use host_core::envelope::Envelope;
+use host_core::id::{GlobalId, Lsn, UseCaseName};
+use host_core::json::Json;
+use host_core::limits;
+use host_core::unit::{Ack, Publish, Unit};
+use host_core::use_case::UseCase;
+use tokio_util::sync::CancellationToken;
+
+use crate::commit::Stopped;
+use crate::context::Context;
+use crate::limits::{COMMANDS_IN_FLIGHT_MAX, START_LOCK_COUNT};
+use crate::parking::{Error, submit};
+use crate::settle::{address, started};
+
+/// A wish to start a saga. The body was checked to be JSON; its schema is the caller's affair.
+#[derive(Debug, Clone)]
+pub struct Start {
+    pub use_case: UseCaseName,
+    pub body: Json,
+    /// None lets the host mint a UUIDv7.
+    pub global_id: Option<GlobalId>,
+    pub traceparent: Option<String>,
+    pub tracestate: Option<String>,
+}
+
+/// A saga that was started, or was there already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    pub global_id: GlobalId,
+    pub existed: bool,
+    /// Until this unit is durable nobody may be told.
+    pub lsn: Option<Lsn>,
+}
+
+/// Why no saga was started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("there is no use case {0}")]
+    UnknownUseCase(UseCaseName),
+    #[error("the body is larger than {bytes_max} bytes")]
+    BodyTooLarge { bytes_max: usize },
+    #[error("{backlog} messages are waiting already")]
+    Busy { backlog: u64 },
+    #[error(transparent)]
+    Store(#[from] host_store::Error),
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Starts sagas. Two starts with one global-id are one after the other, so that the second finds the first.
+pub(crate) struct Starts {
+    context: Arc<Context>,
+    locks: Vec<tokio::sync::Mutex<()>>,
+    backlog_max: u64,
+}
+
+impl Starts {
+    pub(crate) fn new(context: Arc<Context>, backlog_max: u64) -> Self {
+        let locks = (0..START_LOCK_COUNT).map(|_| tokio::sync::Mutex::new(())).collect();
+        Self { context, locks, backlog_max }
+    }
+
+    pub(crate) async fn start(&self, start: Start) -> Result<Started, StartError> {
+        let context = &*self.context;
+        let Some(use_case) = context.use_cases.current(&start.use_case) else {
+            return Err(StartError::UnknownUseCase(start.use_case));
+        };
+        let bytes_max = context.limits.body_bytes_max;
+        if start.body.len() > bytes_max {
+            return Err(StartError::BodyTooLarge { bytes_max });
+        }
+        let backlog = context.metrics.backlog.get();
+        if backlog > self.backlog_max {
+            return Err(StartError::Busy { backlog });
+        }
+        let Some(global_id) = start.global_id.clone() else {
+            let lsn = self.begin(mint(), &use_case, start, None).await?;
+            return Ok(lsn);
+        };
+        let _one_at_a_time = self.lock(&global_id).lock().await;
+        if !context.store.journal(&global_id).await?.is_empty() {
+            return Ok(Started { global_id, existed: true, lsn: None });
+        }
+        Ok(self.begin(global_id, &use_case, start, None).await?)
+    }
+
+    /// The unit that starts a saga.
+    async fn begin(
+        &self,
+        global_id: GlobalId,
+        use_case: &UseCase,
+        start: Start,
+        ack: Option<Ack>,
+    ) -> Result<Started, Stopped> {
+        let context = &*self.context;
+        let now = context.now();
+        let envelope = Envelope::start(
+            global_id.clone(),
+            use_case.steps.clone(),
+            start.body,
+            Some(use_case.reference()),
+            use_case.deadline.map(|span| now.plus(span)),
+        )
+        .with_trace(start.traceparent.as_deref(), start.tracestate.as_deref());
+        let mut unit = Unit { ack, ..Unit::default() };
+        unit.records.push(started(&envelope, now));
+        unit.publishes.push(Publish { message: address(context, envelope), due: None });
+        let lsn = submit(context, unit).await?;
+        context.metrics.sagas_started.add(1);
+        Ok(Started { global_id, existed: false, lsn: Some(lsn) })
+    }
+
+    fn lock(&self, global_id: &GlobalId) -> &tokio::sync::Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        global_id.hash(&mut hasher);
+        let index = usize::try_from(hasher.finish()).unwrap_or_default() % self.locks.len();
+        &self.locks[index]
+    }
+
+    /// Consume the trigger topic of a use case until `stop`. The saga's id is made from the message's place, so a
+    /// message that comes twice starts one saga.
+    pub(crate) async fn run_trigger(
+        self: Arc<Self>,
+        use_case: Arc<UseCase>,
+        stop: CancellationToken,
+    ) -> Result<(), Error> {
+        let Some(topic) = use_case.trigger_topic.clone() else { return Ok(()) };
+        let group = format!("use-case.{}", use_case.name);
+        let subscription = Subscription { group, topic, in_flight_max: COMMANDS_IN_FLIGHT_MAX };
+        let mut consumer = self.context.broker.subscribe(subscription).await?;
+        loop {
+            let delivery = tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                delivery = consumer.next() => match delivery {
+                    Some(delivery) => delivery,
+                    None => return Ok(()),
+                },
+            };
+            self.triggered(&use_case, delivery).await?;
+        }
+    }
+
+    async fn triggered(&self, use_case: &UseCase, delivery: host_broker::Delivery) -> Result<(), Error> {
+        let ack = delivery.ack;
+        let place = format!("{}:{}:{}:{}", use_case.name, ack.topic, ack.partition, ack.offset.0);
+        let place = limits::cut(&place, limits::GLOBAL_ID_CHARACTERS_MAX);
+        let global_id = GlobalId::try_new(&place).expect("names and numbers are printable");
+        let body = match Json::try_new(delivery.message.payload.encode()) {
+            Ok(body) if body.len() <= self.context.limits.body_bytes_max => body,
+            Ok(_) | Err(_) => {
+                tracing::warn!(topic = %ack.topic, use_case = %use_case.name, offset = ack.offset.0,
+                    "a message on a trigger topic is no JSON body within the limit and starts nothing");
+                submit(&self.context, Unit { ack: Some(ack), ..Unit::default() }).await?;
+                return Ok(());
+            }
+        };
+        let _one_at_a_time = self.lock(&global_id).lock().await;
+        if self.context.store.journal(&global_id).await?.is_empty() {
+            let name = use_case.name.clone();
+            let start = Start { use_case: name, body, global_id: None, traceparent: None, tracestate: None };
+            self.begin(global_id, use_case, start, Some(ack)).await?;
+        } else {
+            submit(&self.context, Unit { ack: Some(ack), ..Unit::default() }).await?;
+        }
+        Ok(())
+    }
+}
+
+fn mint() -> GlobalId {
+    GlobalId::try_new(uuid::Uuid::now_v7().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))
+        .expect("a UUID is printable and short")
+}

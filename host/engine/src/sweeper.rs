@@ -1,0 +1,70 @@
+//! Housekeeping: counts the backlog, turns round sagas whose deadline passes while their message lies where nobody
+//! serves it, moves delayed messages, and lets retention forget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use host_core::decide::{Input, decide, is_past_deadline};
+use host_core::id::TopicName;
+use host_core::unit::{Offset, Unit};
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
+use crate::lanes::backlog;
+use crate::limits::{RETENTION_INTERVAL, RETENTION_SAGAS_MAX, SWEEP_INTERVAL, SWEEP_MESSAGES_MAX};
+use crate::parking::{Error, decoded, submit};
+use crate::settle::{CallFacts, settle};
+
+/// Count and sweep until `stop`.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Result<(), Error> {
+    loop {
+        let (waiting, unserved) = backlog(&*context.broker).await?;
+        context.metrics.backlog.set(waiting);
+        for topic in unserved {
+            sweep(&context, &topic).await?;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+        }
+    }
+}
+
+/// Turn round what lies on a topic without a server past its deadline.
+async fn sweep(context: &Context, topic: &TopicName) -> Result<(), Error> {
+    for browsed in context.broker.browse(topic, Offset(0), SWEEP_MESSAGES_MAX).await? {
+        let Some(envelope) = decoded(context, &browsed.message) else { continue };
+        if !is_past_deadline(&envelope, context.policy(&envelope.meta), context.now()) {
+            continue;
+        }
+        let Some(delivery) = context.broker.claim(topic, &browsed.message.key).await? else { continue };
+        let rules = context.rules_of(&envelope);
+        let attempts = delivery.message.headers.attempts;
+        let transition = decide(&envelope, attempts, Input::DeadlinePassed, &rules, context.moment());
+        let mut unit = Unit { ack: Some(delivery.ack), ..Unit::default() };
+        settle(context, &mut unit, &delivery.message, &envelope, transition, CallFacts::default());
+        submit(context, unit).await?;
+    }
+    Ok(())
+}
+
+/// Let retention forget until `stop`.
+pub(crate) async fn run_retention(
+    context: Arc<Context>,
+    finished: Duration,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    loop {
+        let now = context.now();
+        let before = host_core::time::Timestamp::from_ms(
+            now.as_ms().saturating_sub(u64::try_from(finished.as_millis()).unwrap_or(u64::MAX)),
+        );
+        let removed = context.store.retain(before, now, RETENTION_SAGAS_MAX).await?;
+        context.broker.retain(now).await?;
+        let pause = if removed < RETENTION_SAGAS_MAX { RETENTION_INTERVAL } else { Duration::from_millis(50) };
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! One engine in this process: memory tables, the real broker, store and committer, scripted steps, virtual time.
+
+mod scripted;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use host_broker::drivers::embedded::{EmbeddedBroker, EmbeddedOptions};
+use host_core::id::{GlobalId, StepAddress, UseCaseName, WaitKey};
+use host_core::json::Json;
+use host_core::limits::Limits;
+use host_core::record::{Record, Verb};
+use host_core::saga::{Saga, Status};
+use host_core::time::Timestamp;
+use host_core::use_case::{Policy, UseCase};
+use host_engine::clock::{Clock, TokioClock};
+use host_engine::commit::{Commit, Joint};
+use host_engine::failpoint::FailPoints;
+use host_engine::{Engine, Options, Parts, Start, Started, UseCases};
+use host_store::Store;
+use host_store::backends::memory::MemoryTables;
+use host_store::embedded::EmbeddedStore;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use scripted::*;
+
+/// Definitions that a test wrote down.
+#[derive(Default)]
+pub struct Definitions(Mutex<HashMap<UseCaseName, Arc<UseCase>>>);
+
+impl UseCases for Definitions {
+    fn current(&self, name: &UseCaseName) -> Option<Arc<UseCase>> {
+        self.0.lock().get(name).cloned()
+    }
+
+    fn version(&self, reference: &host_core::envelope::UseCaseRef) -> Option<Arc<UseCase>> {
+        self.current(&reference.name)
+    }
+
+    fn all(&self) -> Vec<Arc<UseCase>> {
+        self.0.lock().values().cloned().collect()
+    }
+}
+
+/// The system under test.
+pub struct World {
+    pub tables: Arc<MemoryTables>,
+    pub steps: Arc<Steps>,
+    pub definitions: Arc<Definitions>,
+    pub host: Option<Host>,
+    pub options: Options,
+}
+
+pub struct Host {
+    pub engine: Engine,
+    pub store: Arc<EmbeddedStore>,
+    pub broker: Arc<EmbeddedBroker>,
+    pub joint: Arc<Joint<EmbeddedStore, EmbeddedBroker>>,
+    delays: CancellationToken,
+    _definitions: watch::Sender<u64>,
+}
+
+pub const STEPS: [&str; 3] = ["d.s.one", "d.s.two", "d.s.three"];
+
+impl World {
+    /// A running host that serves three steps, with the use case `trip` over them.
+    pub async fn new() -> World {
+        let mut world = World::stopped();
+        world.steps.serve(&STEPS);
+        world.define("trip", &STEPS, |_| {});
+        world.start_host().await;
+        world
+    }
+
+    pub fn stopped() -> World {
+        World {
+            tables: Arc::new(MemoryTables::new()),
+            steps: Steps::new(),
+            definitions: Arc::default(),
+            host: None,
+            options: Options::default(),
+        }
+    }
+
+    pub fn define(&self, name: &str, steps: &[&str], change: impl FnOnce(&mut UseCase)) {
+        let name = UseCaseName::try_new(name).unwrap();
+        let steps: Vec<StepAddress> = steps.iter().map(|step| address(step)).collect();
+        let mut use_case = UseCase {
+            name: name.clone(),
+            version: 1,
+            owner: "tests".to_owned(),
+            description: String::new(),
+            steps: steps.into(),
+            policy: Policy::default(),
+            deadline: None,
+            trigger_topic: None,
+            body_schema: None,
+        };
+        change(&mut use_case);
+        self.definitions.0.lock().insert(name, Arc::new(use_case));
+    }
+
+    pub async fn start_host(&mut self) {
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(Timestamp::from_ms(1_795_000_000_000)));
+        let store = Arc::new(EmbeddedStore::open(self.tables.clone()).unwrap());
+        let broker = EmbeddedBroker::open(self.tables.clone(), EmbeddedOptions::default()).unwrap();
+        let joint = Joint::start(
+            store.clone(),
+            broker.clone(),
+            self.tables.clone(),
+            clock.clone(),
+            Arc::new(FailPoints::default()),
+            store.last_lsn(),
+        )
+        .unwrap();
+        let (definitions, watched) = watch::channel(0);
+        let parts = Parts {
+            commit: joint.clone(),
+            store: store.clone(),
+            broker: broker.clone(),
+            runner: self.steps.clone(),
+            use_cases: self.definitions.clone(),
+            clock,
+            fail_points: Arc::new(FailPoints::default()),
+            served: self.steps.served.subscribe(),
+            definitions: watched,
+            workers: tokio::runtime::Handle::current(),
+        };
+        let delays = CancellationToken::new();
+        tokio::spawn(joint.clone().run_delays(delays.clone()));
+        let engine = Engine::start_up(parts, self.options.clone()).await.unwrap();
+        self.host = Some(Host { engine, store, broker, joint, delays, _definitions: definitions });
+    }
+
+    pub fn host(&self) -> &Host {
+        self.host.as_ref().unwrap()
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.host().engine
+    }
+
+    /// End the host in order, and begin again on the same tables.
+    pub async fn restart(&mut self) {
+        let host = self.host.take().unwrap();
+        host.engine.shut_down(Duration::from_secs(5)).await;
+        host.delays.cancel();
+        let joint = host.joint.clone();
+        tokio::task::spawn_blocking(move || joint.close()).await.unwrap();
+        self.start_host().await;
+    }
+
+    pub async fn start(&self, use_case: &str, global_id: &str, body: &str) -> Started {
+        let start = Start {
+            use_case: UseCaseName::try_new(use_case).unwrap(),
+            body: Json::try_from_text(body).unwrap(),
+            global_id: Some(GlobalId::try_new(global_id).unwrap()),
+            traceparent: None,
+            tracestate: None,
+        };
+        self.engine().start(start).await.unwrap()
+    }
+
+    pub async fn publish(&self, topic: &str, payload: &str) {
+        let topic = host_core::id::TopicName::try_new(topic).unwrap();
+        self.engine().publish(topic, Arc::from("foreign"), payload.to_owned().into()).await.unwrap();
+    }
+
+    pub async fn signal(&self, key: &str) {
+        self.engine().signal(WaitKey::try_new(key).unwrap()).await.unwrap();
+    }
+
+    pub async fn act(&self, global_id: &str, verb: Verb) {
+        let global_id = GlobalId::try_new(global_id).unwrap();
+        self.engine().act(global_id, verb, "tester".to_owned(), Some("a test".to_owned())).await.unwrap();
+    }
+
+    pub async fn journal(&self, global_id: &str) -> Vec<Record> {
+        self.host().store.journal(&GlobalId::try_new(global_id).unwrap()).await.unwrap()
+    }
+
+    pub async fn saga(&self, global_id: &str) -> Option<Saga> {
+        Saga::fold(&self.journal(global_id).await)
+    }
+
+    /// Wait, in virtual time, until the saga stands as told.
+    pub async fn until(&self, global_id: &str, status: Status) -> Saga {
+        self.until_saga(global_id, |saga| saga.status == status).await
+    }
+
+    pub async fn until_saga(&self, global_id: &str, holds: impl Fn(&Saga) -> bool) -> Saga {
+        for _ in 0..20_000 {
+            if let Some(saga) = self.saga(global_id).await
+                && holds(&saga)
+            {
+                return saga;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("saga {global_id} never came there: {:#?}", self.saga(global_id).await);
+    }
+
+    /// The words of a saga's journal.
+    pub async fn events(&self, global_id: &str) -> Vec<&'static str> {
+        self.journal(global_id).await.iter().map(|record| record.event.as_str()).collect()
+    }
+
+    pub fn limits(&self) -> Limits {
+        self.options.limits
+    }
+
+    pub async fn value(&self, bucket: &str, key: &str) -> Option<String> {
+        let bucket = host_core::id::BucketName::try_new(bucket).unwrap();
+        let value = self.host().store.value(&bucket, key).await.unwrap();
+        value.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+    }
+}
+
+/// Everything up to now is on disk.
+pub async fn settled(world: &World, started: &Started) {
+    if let Some(lsn) = started.lsn {
+        Commit::durable(&*world.host().joint, lsn).await.unwrap();
+    }
+}
