@@ -306,7 +306,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn adding_and_taking_away_again_changes_nothing(a in any::<i64>(), b in any::<i64>(), x in 0u32..12, y in 0u32..12) {
+        fn adding_and_taking_away_again_changes_nothing(a in any::<i64>(), b in any::<i64>(),
+                                                        x in 0u32..12, y in 0u32..12) {
             let (a, b) = (Decimal::from_units(a.into(), x).unwrap(), Decimal::from_units(b.into(), y).unwrap());
             prop_assert_eq!(a + b - b, a);
             prop_assert_eq!(a + b, b + a);

@@ -5,7 +5,8 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-/// Publish `body` to `topic`, keyed by the saga's global-id. The manifest lists the topics: `[events] topics = ["…"]`.
+/// Publish `body` to `topic`, keyed by the saga's global-id. The manifest lists the topics under
+/// `[events] topics`.
 ///
 /// ```no_run
 /// # use saga_step::prelude::*;

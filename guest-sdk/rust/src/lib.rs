@@ -76,10 +76,10 @@ macro_rules! export {
                 }
             }
 
-            $crate::bindings::export_raw!(Exported with_types_in $crate::bindings);
+    $crate::bindings::export_raw!(Exported with_types_in $crate::bindings);
         };
 
-// Natively nothing is exported, but the two functions are used and their types are checked.
+        // Natively nothing is exported, but the two functions are used and their types are checked.
         #[cfg(not(target_family = "wasm"))]
         const _: fn() -> $crate::testing::TestHost = || $crate::testing::TestHost::new($handle, $compensate);
     };

@@ -1,8 +1,9 @@
 //! One call from text to text: reads the body as the step's type, calls the step, writes what goes on.
 //! Must not know who calls: the component's exports and the test host do the same through here.
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::answer::{Done, NextBody, Outcome, StepResult, rejected};
 use crate::context::Context;
@@ -52,13 +53,15 @@ where
 
 /// For a step that leaves nothing behind: `export!(handle)` compensates with this.
 #[doc(hidden)]
-pub fn nothing_to_undo(
-    _context: &Context,
-    _body: Box<serde_json::value::RawValue>,
-    _log: Option<serde::de::IgnoredAny>,
-) -> StepResult {
+pub fn nothing_to_undo(_context: &Context, _body: AnyBody, _log: Option<IgnoredAny>) -> StepResult {
     Ok(crate::unchanged())
 }
+
+/// Whatever came: nobody is going to look at it.
+#[doc(hidden)]
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AnyBody(Box<RawValue>);
 
 /// The text that came, and what the step's type makes of it before the step touches it.
 struct Arrived<'a> {

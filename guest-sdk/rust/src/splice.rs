@@ -3,7 +3,7 @@
 //! Invariant: all three texts have been read or written by `serde_json`, so they are valid JSON.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 /// The body that goes on. `raw` is the text that arrived, `before` what the step's type made of it (written back
@@ -31,14 +31,15 @@ fn merge(out: &mut String, raw: &str, before: &str, after: &str) {
 }
 
 /// Members keep their place. Gone is what the type knew and no longer writes; new members follow at the end.
+/// The maps are sorted ones: std's hashed ones would call the host for a seed.
 fn merge_objects(out: &mut String, raw: &str, before: &str, after: &str) {
     let raw_members = members(raw);
     let before_members = members(before);
     let after_members = members(after);
-    let old: HashMap<&str, &str> = before_members.iter().map(|m| (m.key.as_ref(), m.value(before))).collect();
-    let new: HashMap<&str, &str> = after_members.iter().map(|m| (m.key.as_ref(), m.value(after))).collect();
+    let old: BTreeMap<&str, &str> = before_members.iter().map(|m| (m.key.as_ref(), m.value(before))).collect();
+    let new: BTreeMap<&str, &str> = after_members.iter().map(|m| (m.key.as_ref(), m.value(after))).collect();
     // A key that stands twice: the last one counts, as it does for every reader that accepts it at all.
-    let last: HashMap<&str, usize> = raw_members.iter().enumerate().map(|(i, m)| (m.key.as_ref(), i)).collect();
+    let last: BTreeMap<&str, usize> = raw_members.iter().enumerate().map(|(i, m)| (m.key.as_ref(), i)).collect();
 
     let mut is_first = true;
     out.push_str(&raw[..raw_members.first().map_or(1, |m| m.start)]);
@@ -109,7 +110,7 @@ fn pair(olds: &[&str], news: &[&str]) -> Vec<Option<usize>> {
             taken[index] = true;
         }
     }
-    let mut free: HashMap<&str, VecDeque<usize>> = HashMap::new();
+    let mut free: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
     for (index, old) in olds.iter().enumerate().filter(|(index, _)| !taken[*index]) {
         free.entry(old).or_default().push_back(index);
     }

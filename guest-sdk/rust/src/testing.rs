@@ -18,6 +18,9 @@ use crate::context::{Context, Direction, Failure};
 pub use run::{Event, Line, Run};
 use world::World;
 
+type Handle = Box<dyn Fn(&Context, String) -> Outcome>;
+type Compensate = Box<dyn Fn(&Context, String, Option<String>) -> Outcome>;
+
 /// A host for one step, in memory. Key-value contents stay from call to call, as they would.
 ///
 /// ```
@@ -45,8 +48,8 @@ use world::World;
 /// assert_eq!(host.value::<u64>("sum"), Some(70));
 /// ```
 pub struct TestHost {
-    handle: Box<dyn Fn(&Context, String) -> Outcome>,
-    compensate: Box<dyn Fn(&Context, String, Option<String>) -> Outcome>,
+    handle: Handle,
+    compensate: Compensate,
     context: Context,
     world: World,
 }

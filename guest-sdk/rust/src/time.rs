@@ -1,4 +1,5 @@
-//! The time. Needs no grant. In a component it is `std::time` (wasi:clocks), so [`Instant`](std::time::Instant) works too.
+//! The time. Needs no grant. In a component it is `std::time` (wasi:clocks), so
+//! [`Instant`](std::time::Instant) works too.
 
 use std::time::SystemTime;
 

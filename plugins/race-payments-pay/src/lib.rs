@@ -1,5 +1,5 @@
 //! `race.payments.pay`: pays for a customer. A payment can be faster than the message that registers its customer: it
-//! then waits, with a reason that everybody can see, until the customer is signalled or the time of the manifest is over.
+//! then waits, with a reason that everybody can see, until the customer is signalled or the manifest's time is over.
 //! Nothing polls, and this step needs no database to wait in.
 #![forbid(unsafe_code)]
 

@@ -120,7 +120,10 @@ struct Owner {
     name: String,
 }
 
-const CART: &str = r#"{"lines":[{"item":"a","count":1,"price":1.10}, {"item":"b","count":2,"price":2.20},{"item":"c","count":3,"price":3.30}],"owner":{"vip":true,"name":"x","score":0.50}}"#;
+const CART: &str = concat!(
+    r#"{"lines":[{"item":"a","count":1,"price":1.10}, {"item":"b","count":2,"price":2.20},"#,
+    r#"{"item":"c","count":3,"price":3.30}],"owner":{"vip":true,"name":"x","score":0.50}}"#,
+);
 
 #[test]
 fn members_of_a_nested_object_are_kept() {
@@ -145,9 +148,10 @@ fn elements_removed_added_and_moved_take_their_unknown_members_along() {
         )
     );
     let moved = step::<Cart>(CART, |cart| cart.lines.reverse());
-    assert!(moved.starts_with(
-        r#"{"lines":[{"item":"c","count":3,"price":3.30}, {"item":"b","count":2,"price":2.20},{"item":"a","count":1,"price":1.10}]"#
-    ));
+    assert!(moved.starts_with(concat!(
+        r#"{"lines":[{"item":"c","count":3,"price":3.30}, {"item":"b","count":2,"price":2.20},"#,
+        r#"{"item":"a","count":1,"price":1.10}]"#,
+    )));
     let added = step::<Cart>(CART, |cart| cart.lines.insert(0, Line { item: "n".into(), count: 9 }));
     assert!(added.starts_with(r#"{"lines":[{"item":"n","count":9},{"item":"a","count":1,"price":1.10},"#));
 }
@@ -183,6 +187,9 @@ fn json(depth: u32) -> impl Strategy<Value = Value> {
     })
 }
 
+/// More digits than any float holds.
+const NUMBER: &str = "[1-9][0-9]{0,30}\\.[0-9]{1,20}";
+
 proptest! {
     /// A type that knows every member: what goes on means exactly what the step handed on, whatever it did.
     #[test]
@@ -194,7 +201,7 @@ proptest! {
 
     /// A type that knows some members: the others are there afterwards, in order, with their bytes.
     #[test]
-    fn unknown_members_survive_any_change(unknown in prop::collection::vec(("u[a-z]{1,3}", "[1-9][0-9]{0,30}\\.[0-9]{1,20}"), 0..6),
+    fn unknown_members_survive_any_change(unknown in prop::collection::vec(("u[a-z]{1,3}", NUMBER), 0..6),
                                           at in any::<prop::sample::Index>(), amount in any::<i32>()) {
         let mut parts: Vec<String> = unknown.iter().map(|(key, digits)| format!("\"{key}\":{digits}")).collect();
         parts.insert(at.index(parts.len() + 1), "\"amount\":1".into());

@@ -150,7 +150,8 @@ fn a_manifest_gives_address_config_grants_buckets_and_topics() {
         events::emit("a.b.topic", &1)?;
         Ok(unchanged())
     }
-    let text = "grants = [\"config\", \"keyvalue\", \"events\"]\nconcurrency = 3\n[config]\nset = \"m\"\nkept = \"manifest\"\n\
+    let text = "grants = [\"config\", \"keyvalue\", \"events\"]\nconcurrency = 3\n\
+                [config]\nset = \"m\"\nkept = \"manifest\"\n\
                 [keyvalue]\nshared = [\"customers\"]\n[events]\ntopics = [\"a.b.topic\"]\n";
     let folder = folder("grants", &[("a.b.c-1.toml", text), ("Cargo.toml", "")]);
     let run = TestHost::without_compensate(step).config("set", "test").manifest_in(&folder).handle("1");
