@@ -1,1 +1,34 @@
-fn main(){}
+//! The binary `saga`: reads the command line, runs one verb, ends with one of four exit statuses.
+//! What a verb does stands in its own file under `commands/`.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod client;
+mod commands;
+mod config;
+mod exit;
+mod near;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::exit::Exit;
+use crate::terminal::Tone;
+
+fn main() -> ExitCode {
+    let command = cli::Cli::parse().command;
+    let exit = commands::run(command).unwrap_or_else(|error| report(&error));
+    exit.into()
+}
+
+/// Tell the error on standard error; answer the status it asks for.
+fn report(error: &anyhow::Error) -> Exit {
+    let exit = exit::of_error(error);
+    if exit != Exit::Success {
+        let mark = terminal::Terminal::detect().paint(Tone::Bad, "error:");
+        terminal::note(format_args!("{mark} {error:#}"));
+    }
+    exit
+}

@@ -1,0 +1,291 @@
+//! The configuration of a host: `saga.toml` and the environment, which wins. Every key has a default, every mistake is
+//! told with its place and its cure. It must not know what the values are used for.
+
+mod file;
+mod keys;
+mod value;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use host_core::files::FileError;
+
+use crate::near;
+
+pub use keys::{KEYS, Key};
+pub use value::{BrokerKind, LogFormat, LogLevel, Secret, Size, StoreKind};
+
+/// The file that is read when none is named.
+pub const FILE_NAME: &str = "saga.toml";
+
+/// Everything an operator can set, with every default filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub token: Option<Secret>,
+    pub host_name: String,
+    pub data_dir: PathBuf,
+    pub plugins_dir: PathBuf,
+    pub use_cases_dir: PathBuf,
+    pub broker: Broker,
+    pub store: Store,
+    pub limits: Limits,
+    pub retention: Retention,
+    pub shutdown: Shutdown,
+    pub log: Log,
+}
+
+/// `[broker]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Broker {
+    pub kind: BrokerKind,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Store {
+    pub kind: StoreKind,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    pub body: Size,
+    pub meta: Size,
+    pub steps: usize,
+    pub backlog: u64,
+    pub in_flight: usize,
+    pub workers: usize,
+    pub connections: usize,
+}
+
+/// `[retention]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Retention {
+    pub finished: Duration,
+    pub log_age: Duration,
+    pub log_size: Size,
+    pub signals: Duration,
+}
+
+/// `[shutdown]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shutdown {
+    pub drain: Duration,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: LogLevel,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let message = host_core::limits::Limits::default();
+        let size = |bytes: usize| Size(u64::try_from(bytes).expect("a usize is at most 64 bits wide"));
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
+            token: None,
+            host_name: "saga".to_owned(),
+            data_dir: "data".into(),
+            plugins_dir: "plugins".into(),
+            use_cases_dir: "use-cases".into(),
+            broker: Broker { kind: BrokerKind::Embedded },
+            store: Store { kind: StoreKind::Embedded },
+            limits: Limits {
+                body: size(message.body_bytes_max),
+                meta: size(message.meta_bytes_max),
+                steps: message.step_count_max,
+                // At some hundred bytes of disk a message, hundreds of megabytes.
+                backlog: 1_000_000,
+                in_flight: 256,
+                workers: 0,
+                // Half of the 1,024 descriptors a process usually gets; the database needs the others.
+                connections: 512,
+            },
+            retention: Retention {
+                finished: Duration::from_secs(7 * 86_400),
+                log_age: Duration::from_secs(7 * 86_400),
+                log_size: Size(1 << 30),
+                signals: host_core::limits::SIGNAL_MEMORY_DEFAULT,
+            },
+            // Below the 30 s that process managers wait before they kill.
+            shutdown: Shutdown { drain: Duration::from_secs(20) },
+            log: Log { format: LogFormat::Text, level: LogLevel::Info },
+        }
+    }
+}
+
+/// A configuration and where it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    pub config: Config,
+    /// None where the defaults and the environment are all there is.
+    pub file: Option<PathBuf>,
+    /// What is odd but does not keep the host from starting.
+    pub warnings: Vec<String>,
+}
+
+/// Every mistake that was found, in the order of the file.
+#[derive(Debug)]
+pub struct Mistakes(pub Vec<FileError>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(FileError::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// Read the named file, or `saga.toml` here if there is one, and the environment over it.
+pub fn load(named: Option<&Path>) -> Result<Loaded, Mistakes> {
+    let file = match named {
+        Some(path) => Some(path.to_owned()),
+        None => Some(PathBuf::from(FILE_NAME)).filter(|path| path.is_file()),
+    };
+    let text = match &file {
+        Some(path) => Some((file_name(path), read(path)?)),
+        None => None,
+    };
+    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let environment = environment.filter_map(|(name, value)| Some((name, value.into_string().ok()?)));
+    let text = text.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+    let (mut config, warnings) = resolve(text, environment.collect())?;
+    if let Some(folder) = file.as_deref().and_then(Path::parent) {
+        for dir in [&mut config.data_dir, &mut config.plugins_dir, &mut config.use_cases_dir] {
+            *dir = folder.join(&*dir);
+        }
+    }
+    Ok(Loaded { config, file, warnings })
+}
+
+/// The pure part of `load`: paths are left as they are written.
+fn resolve(
+    file: Option<(&str, &str)>,
+    environment: BTreeMap<String, String>,
+) -> Result<(Config, Vec<String>), Mistakes> {
+    let mut config = Config { host_name: machine_name(&environment), ..Config::default() };
+    let mut mistakes = Vec::new();
+    let mut lines = BTreeMap::new();
+    if let Some((name, text)) = file {
+        file::apply(&mut config, name, text, &mut lines, &mut mistakes);
+    }
+    let warnings = apply_environment(&mut config, &environment, &mut mistakes);
+    if mistakes.is_empty() {
+        let source = Source { file: file.map(|(name, _)| name), lines: &lines, environment: &environment };
+        check_together(&config, &source, &mut mistakes);
+    }
+    if mistakes.is_empty() { Ok((config, warnings)) } else { Err(Mistakes(mistakes)) }
+}
+
+/// Where each value came from, for mistakes that only show when all of them are known.
+struct Source<'a> {
+    file: Option<&'a str>,
+    lines: &'a BTreeMap<&'static str, u32>,
+    environment: &'a BTreeMap<String, String>,
+}
+
+impl Source<'_> {
+    fn mistake(&self, path: &'static str, problem: String, cure: String) -> FileError {
+        let key = keys::find(path).expect("the caller names a key of the list");
+        if self.environment.contains_key(&key.variable()) {
+            return FileError { file: "environment".to_owned(), line: None, field: Some(key.variable()), problem, cure };
+        }
+        let file = self.file.unwrap_or(FILE_NAME).to_owned();
+        FileError { file, line: self.lines.get(path).copied(), field: Some(path.to_owned()), problem, cure }
+    }
+}
+
+/// What no single value shows.
+fn check_together(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileError>) {
+    if !config.listen.ip().is_loopback() && config.token.is_none() {
+        mistakes.push(source.mistake(
+            "listen",
+            format!("{} can be reached from other machines and no token is set", config.listen),
+            "set `token` (SAGA_TOKEN), or listen on 127.0.0.1".to_owned(),
+        ));
+    }
+    let hard_max = host_core::limits::STEPS_HARD_MAX;
+    if config.limits.steps == 0 || config.limits.steps > hard_max {
+        let problem = format!("{} steps is out of range", config.limits.steps);
+        mistakes.push(source.mistake("limits.steps", problem, format!("write a number from 1 to {hard_max}")));
+    }
+    let positive = [
+        ("limits.body", config.limits.body.0),
+        ("limits.meta", config.limits.meta.0),
+        ("limits.backlog", config.limits.backlog),
+        ("limits.in-flight", config.limits.in_flight as u64),
+        ("limits.connections", config.limits.connections as u64),
+    ];
+    for (path, _) in positive.into_iter().filter(|(_, value)| *value == 0) {
+        let problem = "0 lets nothing through".to_owned();
+        mistakes.push(source.mistake(path, problem, "write 1 or more, or leave the key out".to_owned()));
+    }
+}
+
+/// Variables that look like keys. One that names no key is only warned about: container platforms set `SAGA_PORT`,
+/// `SAGA_SERVICE_HOST` and the like by themselves when a service is called `saga`.
+fn apply_environment(
+    config: &mut Config,
+    environment: &BTreeMap<String, String>,
+    mistakes: &mut Vec<FileError>,
+) -> Vec<String> {
+    let variables: Vec<String> = KEYS.iter().map(Key::variable).collect();
+    for (key, variable) in KEYS.iter().zip(&variables) {
+        let Some(text) = environment.get(variable) else { continue };
+        if let Err(wrong) = (key.set)(config, text) {
+            mistakes.push(FileError {
+                file: "environment".to_owned(),
+                line: None,
+                field: Some(variable.clone()),
+                problem: wrong.problem,
+                cure: wrong.cure,
+            });
+        }
+    }
+    let unknown = environment.keys().filter(|name| name.starts_with("SAGA_"));
+    let unknown = unknown.filter(|name| !variables.contains(name) && !CLIENT_VARIABLES.contains(&name.as_str()));
+    unknown
+        .filter_map(|name| {
+            let meant = near::nearest(name, variables.iter().map(String::as_str))?;
+            Some(format!("the environment variable {name} names no key and is ignored; did you mean {meant}?"))
+        })
+        .collect()
+}
+
+/// Variables that the command line reads itself.
+const CLIENT_VARIABLES: [&str; 2] = ["SAGA_HOST", "SAGA_CONFIG"];
+
+fn read(path: &Path) -> Result<String, Mistakes> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Mistakes(vec![FileError {
+            file: file_name(path),
+            line: None,
+            field: None,
+            problem: format!("it cannot be read: {error}"),
+            cure: "name an existing file with --config, or leave --config out to use the defaults".to_owned(),
+        }])
+    })
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+/// What this machine calls itself; shown in dead letters, so that a reader knows which host gave up.
+fn machine_name(environment: &BTreeMap<String, String>) -> String {
+    let by_kernel = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let name = environment.get("HOSTNAME").cloned().or_else(by_kernel).unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "saga".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;
