@@ -1,1 +1,5 @@
-//! (being built)
+//! Where bytes rest: implementations of the port `host_core::table::Tables`. The only folder of this room that names a
+//! database.
+
+pub mod fjall;
+pub mod memory;

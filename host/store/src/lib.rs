@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backends;
-pub mod conformance;
+mod embedded;
 mod error;
 pub mod projection;
 
@@ -19,8 +19,9 @@ use host_core::table::Batch;
 use host_core::time::Timestamp;
 use host_core::unit::{Mark, Parked, ParkedId, RememberedSignal, Unit};
 
-pub use error::{Conflict, Error};
-pub use projection::{ErrorGroup, ErrorQuery, GroupId, ListQuery, Page, Summary};
+pub use embedded::{EmbeddedStore, Open};
+pub use error::{Conflict, Error, Remedy};
+pub use projection::{ErrorGroup, ErrorQuery, GroupId, ListQuery, Page, Summary, Trouble};
 
 /// Reads of everything that survives, and the projection's writes. Every other write goes through a commit.
 ///
@@ -127,4 +128,7 @@ pub trait JointStore: Store {
 
     /// Everything up to `lsn` is in the tables (and synced).
     fn written(&self, lsn: Lsn);
+
+    /// Nothing will be written any more: reads that wait for a write fail from now on.
+    fn stopped(&self);
 }

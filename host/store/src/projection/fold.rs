@@ -1,0 +1,294 @@
+//! The one writer of the projection: folds batches of the journal into summaries, many batches at once, and keeps the
+//! counts. A saga that begins and ends within one fold costs one write and no read.
+//! Invariant: the counts, the index and the watermark change in one batch with the summaries they are derived from.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use host_core::id::{GlobalId, Lsn};
+use host_core::record::{Event, Record};
+use host_core::table::{Batch, Durability, Table, Tables};
+
+use super::group::{self, Group};
+use super::summary::{Summary, Trouble};
+use super::{index, stored};
+use crate::embedded::{journal, keys};
+use crate::{Committed, Error};
+
+/// Sagas by status, in the order of `Status::ALL`.
+pub(super) type Counts = [u64; 8];
+
+/// Summaries of sagas in flight that are kept in memory, in two generations: about a megabyte. One that is not here is
+/// read from its journal.
+const GENERATION_MAX: usize = 2048;
+
+pub(crate) struct Projector {
+    projected: Lsn,
+    pub(super) counts: Counts,
+    pub(super) recent: Recent,
+    /// Where retention goes on: in the summaries from the oldest, and in the signals.
+    pub(super) retained: Option<Vec<u8>>,
+}
+
+/// Summaries of sagas that did not end yet, as the last fold left them.
+#[derive(Default)]
+pub(super) struct Recent {
+    young: HashMap<GlobalId, Summary>,
+    old: HashMap<GlobalId, Summary>,
+}
+
+/// A saga within one fold.
+struct Folding {
+    before: Option<Summary>,
+    now: Summary,
+    /// Some record says more than that a late message was dropped. Without one there is no saga to show: its journal
+    /// was removed long ago.
+    known: bool,
+}
+
+/// The writes of one fold or one retention.
+pub(super) struct Changes<'a> {
+    tables: &'a dyn Tables,
+    pub(super) batch: Batch,
+    pub(super) counts: Counts,
+    groups: HashMap<u64, Option<Group>>,
+}
+
+impl Projector {
+    pub(crate) fn open(tables: &dyn Tables) -> Result<Self, Error> {
+        let projected = match tables.get(Table::Meta, keys::META_PROJECTED)? {
+            Some(bytes) => {
+                keys::parse_lsn(&bytes).ok_or_else(|| Error::corrupt("the mark projected", "it is no lsn"))?
+            }
+            None => Lsn::default(),
+        };
+        let counts = match tables.get(Table::Meta, keys::META_COUNTS)? {
+            Some(bytes) => {
+                decode_counts(&bytes).ok_or_else(|| Error::corrupt("the counts of sagas", "they are not 8"))?
+            }
+            None => Counts::default(),
+        };
+        Ok(Self { projected, counts, recent: Recent::default(), retained: None })
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Fold these batches. Those that are already folded change nothing.
+    pub(crate) fn project(&mut self, tables: &dyn Tables, batches: &[Arc<Committed>]) -> Result<(), Error> {
+        let new = || batches.iter().filter(|batch| batch.lsn > self.projected);
+        let Some(last) = new().map(|batch| batch.lsn).max() else { return Ok(()) };
+        let mut folding: HashMap<&GlobalId, Folding> = HashMap::new();
+        let mut order = Vec::new();
+        for record in new().flat_map(|batch| &batch.records) {
+            match folding.entry(&record.global_id) {
+                Entry::Occupied(entry) => entry.into_mut().apply(record),
+                Entry::Vacant(entry) => {
+                    order.push(&record.global_id);
+                    entry.insert(self.begin(tables, record)?);
+                }
+            }
+        }
+        let mut changes = Changes::new(tables, self.counts);
+        for folding in order.iter().map(|global_id| &folding[global_id]).filter(|folding| folding.known) {
+            changes.replace(folding.before.as_ref(), Some(&folding.now))?;
+        }
+        new().for_each(|batch| changes.batch.remove(Table::Feed, keys::lsn(batch.lsn)));
+        changes.batch.put(Table::Meta, keys::META_PROJECTED, keys::lsn(last));
+        self.counts = changes.write()?;
+        self.projected = last;
+        for folding in folding.into_values().filter(|folding| folding.known) {
+            self.recent.keep(folding.now);
+        }
+        Ok(())
+    }
+
+    /// The saga of a record that is the first of this fold.
+    fn begin(&self, tables: &dyn Tables, record: &Record) -> Result<Folding, Error> {
+        let known = tells_of_a_saga(record);
+        if matches!(record.event, Event::Started { .. }) {
+            return Ok(Folding { before: None, now: Summary::begin(record), known });
+        }
+        if let Some(before) = self.recent.get(&record.global_id) {
+            let mut folding = Folding { now: before.clone(), before: Some(before.clone()), known: true };
+            folding.apply(record);
+            return Ok(folding);
+        }
+        let mut records = Vec::new();
+        journal::rows(tables, &record.global_id, |key, value| {
+            // Rows behind the watermark belong to this fold, or to one that is to come.
+            if keys::journal_lsn(key).is_some_and(|lsn| lsn <= self.projected) {
+                records.extend(journal::decode(&record.global_id, key, value)?);
+            }
+            Ok(())
+        })?;
+        let Some(mut now) = Summary::fold(&records) else {
+            return Ok(Folding { before: None, now: Summary::begin(record), known });
+        };
+        let was_known = records.iter().any(tells_of_a_saga);
+        let before = was_known.then(|| now.clone());
+        now.apply(record);
+        Ok(Folding { before, now, known: known || was_known })
+    }
+}
+
+impl Folding {
+    fn apply(&mut self, record: &Record) {
+        self.now.apply(record);
+        self.known |= tells_of_a_saga(record);
+    }
+}
+
+fn tells_of_a_saga(record: &Record) -> bool {
+    !matches!(record.event, Event::LateDropped { .. })
+}
+
+impl Recent {
+    fn get(&self, global_id: &GlobalId) -> Option<&Summary> {
+        self.young.get(global_id).or_else(|| self.old.get(global_id))
+    }
+
+    /// Take the place of what was kept of this saga; an ended one is forgotten.
+    fn keep(&mut self, summary: Summary) {
+        if summary.ended {
+            self.forget(&summary.global_id);
+            return;
+        }
+        if self.young.len() >= GENERATION_MAX {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(summary.global_id.clone(), summary);
+    }
+
+    pub(super) fn forget(&mut self, global_id: &GlobalId) {
+        self.young.remove(global_id);
+        self.old.remove(global_id);
+    }
+}
+
+impl<'a> Changes<'a> {
+    pub(super) fn new(tables: &'a dyn Tables, counts: Counts) -> Self {
+        Self { tables, batch: Batch::default(), counts, groups: HashMap::new() }
+    }
+
+    /// Put a saga's rows from what they were to what they are; none: there is no such saga.
+    pub(super) fn replace(&mut self, before: Option<&Summary>, now: Option<&Summary>) -> Result<(), Error> {
+        if let Some(before) = before {
+            let count = &mut self.counts[usize::from(index::status_code(before.status))];
+            *count = count.saturating_sub(1);
+        }
+        if let Some(now) = now {
+            self.counts[usize::from(index::status_code(now.status))] += 1;
+        }
+        self.replace_summary(before, now);
+        self.replace_status(before, now);
+        self.replace_member(before, now)
+    }
+
+    fn replace_summary(&mut self, before: Option<&Summary>, now: Option<&Summary>) {
+        let place = |summary: &Summary| index::place(summary.started_at, &summary.global_id);
+        let (was, is) = (before.map(place), now.map(place));
+        if let Some(was) = was.filter(|was| Some(was) != is.as_ref()) {
+            self.batch.remove(Table::Summaries, was);
+        }
+        if let (Some(is), Some(now)) = (is, now) {
+            self.batch.put(Table::Summaries, is, stored::encode(now));
+        }
+    }
+
+    fn replace_status(&mut self, before: Option<&Summary>, now: Option<&Summary>) {
+        let (was, is) = (before.and_then(index::by_status), now.and_then(index::by_status));
+        if was == is {
+            return;
+        }
+        if let Some(was) = was {
+            self.batch.remove(Table::Index, was);
+        }
+        if let Some(is) = is {
+            self.batch.put(Table::Index, is, Vec::new());
+        }
+    }
+
+    fn replace_member(&mut self, before: Option<&Summary>, now: Option<&Summary>) -> Result<(), Error> {
+        let (was, is) = (before.and_then(Member::of), now.and_then(Member::of));
+        match (was, is) {
+            (None, None) => {}
+            (Some(was), Some(is)) if was.key == is.key => {
+                let group = self.group(&is)?;
+                group.last_at = group.last_at.max(is.trouble.at);
+            }
+            (was, is) => {
+                if let Some(was) = was {
+                    let group = self.group(&was)?;
+                    group.count = group.count.saturating_sub(1);
+                    self.batch.remove(Table::Index, was.key);
+                }
+                if let Some(is) = is {
+                    let group = self.group(&is)?;
+                    group.count += 1;
+                    group.last_at = group.last_at.max(is.trouble.at);
+                    self.batch.put(Table::Index, is.key, Vec::new());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The group of a member, read once.
+    fn group(&mut self, member: &Member<'_>) -> Result<&mut Group, Error> {
+        let group = match self.groups.entry(member.number) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
+                let value = self.tables.get(Table::Index, &index::group(member.number))?;
+                let group = value.map(|value| stored::decode_group(member.number, &value)).transpose()?;
+                entry.insert(group)
+            }
+        };
+        Ok(group.get_or_insert_with(|| Group::new(member.summary.use_case.as_ref(), member.trouble)))
+    }
+
+    /// Write everything and answer the counts that hold from now on.
+    pub(super) fn write(mut self) -> Result<Counts, Error> {
+        for (number, group) in self.groups {
+            let Some(group) = group else { continue };
+            let key = index::group(number);
+            if group.count == 0 {
+                self.batch.remove(Table::Index, key);
+            } else {
+                self.batch.put(Table::Index, key, stored::encode_group(&group));
+            }
+        }
+        self.batch.put(Table::Meta, keys::META_COUNTS, encode_counts(&self.counts));
+        self.tables.write(self.batch, Durability::Visible)?;
+        Ok(self.counts)
+    }
+}
+
+/// A saga's row in its error group.
+struct Member<'a> {
+    summary: &'a Summary,
+    trouble: &'a Trouble,
+    number: u64,
+    key: Vec<u8>,
+}
+
+impl<'a> Member<'a> {
+    fn of(summary: &'a Summary) -> Option<Self> {
+        let trouble = summary.error()?;
+        let number = group::number(summary.use_case.as_ref(), trouble);
+        let key = index::member(number, trouble, &summary.global_id);
+        Some(Self { summary, trouble, number, key })
+    }
+}
+
+fn encode_counts(counts: &Counts) -> Vec<u8> {
+    counts.iter().flat_map(|count| count.to_be_bytes()).collect()
+}
+
+fn decode_counts(bytes: &[u8]) -> Option<Counts> {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let counts: Vec<u64> = chunks.iter().map(|chunk| u64::from_be_bytes(*chunk)).collect();
+    counts.try_into().ok().filter(|_| rest.is_empty())
+}
