@@ -88,12 +88,41 @@ impl Context {
     }
 
     /// Takes the host's own header out of the list: `failure` is a field of `meta` that comes with compensations.
-    #[cfg_attr(not(target_family = "wasm"), expect(dead_code, reason = "a test sets the field itself"))]
+    #[cfg_attr(not(any(target_family = "wasm", test)), expect(dead_code, reason = "a test host sets the field itself"))]
     pub(crate) fn with_failure_from_headers(mut self) -> Self {
         self.failure = self.header("failure");
         if self.failure.is_some() {
             self.headers.retain(|(key, _)| key != "failure");
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::TestHost;
+
+    #[test]
+    fn the_failure_is_taken_out_of_the_headers_and_the_others_stay() {
+        let mut host = TestHost::without_compensate(|_, body: u8| Ok(crate::done(body)));
+        let mut context = host.context().clone();
+        let failure = r#"{"position":2,"address":"a.b.c","direction":"handle","kind":"rejected","code":"no-money",
+                          "reason":"the account is empty","at":"2026-01-01T00:00:00.000Z"}"#;
+        context.headers = vec![("tenant".into(), "\"t-1\"".into()), ("failure".into(), failure.into())];
+        let context = context.with_failure_from_headers();
+        let failure = context.failure.as_ref().expect("it was among the headers");
+        assert_eq!((failure.address.as_str(), failure.code.as_str()), ("a.b.c", "no-money"));
+        assert_eq!(context.headers.len(), 1);
+        assert_eq!(context.header::<String>("tenant").as_deref(), Some("t-1"));
+        assert_eq!(context.header::<u8>("tenant"), None);
+    }
+
+    #[test]
+    fn a_foreign_header_of_that_name_is_left_alone() {
+        let mut host = TestHost::without_compensate(|_, body: u8| Ok(crate::done(body)));
+        let mut context = host.context().clone();
+        context.headers = vec![("failure".into(), "3".into())];
+        let context = context.with_failure_from_headers();
+        assert_eq!((context.failure.is_none(), context.header::<u8>("failure")), (true, Some(3)));
     }
 }

@@ -21,6 +21,7 @@ struct Customer {
 
 /// Whether this saga registered the customer, or found it registered already.
 #[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 struct Registered {
     is_new: bool,
 }
