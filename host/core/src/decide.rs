@@ -265,7 +265,7 @@ impl Case<'_> {
         transition
     }
 
-    /// A skipped `handle` did nothing, so it leaves no compensation entry: its `compensate` will be answered by the host.
+    /// A skipped `handle` did nothing, so it leaves no compensation entry: the host answers its `compensate` by itself.
     fn skipped(&self) -> Transition {
         self.go_on(self.envelope.body.clone(), SmallVec::new())
     }

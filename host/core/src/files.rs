@@ -1,5 +1,7 @@
 //! Errors of the files that people write: each names file, line, field and cure. Parsers of such files share it.
 
+pub mod reader;
+
 use std::fmt;
 
 /// One mistake in a file.

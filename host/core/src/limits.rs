@@ -18,6 +18,9 @@ pub const CODE_BYTES_MAX: usize = 128;
 /// Steps that a `Position` can count, whatever an operator configures.
 pub const STEPS_HARD_MAX: usize = 1024;
 
+/// Where the journal is published: no step's and no use case's.
+pub const JOURNAL_TOPIC: &str = "saga.journal";
+
 /// Limits of one message. Checked on bytes before anything is parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {

@@ -1,4 +1,5 @@
-//! The manifest of a plugin, `<address>.toml`: what it may do, how it is retried, what bounds it. All of it is optional.
+//! The manifest of a plugin, `<address>.toml`: what it may do, how it is retried, what bounds it. Every key is
+//! optional.
 
 mod parse;
 

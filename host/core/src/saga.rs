@@ -1,4 +1,5 @@
-//! A saga as its journal tells it: the fold of its records. What `show` answers, and what an operator's act starts from.
+//! A saga as its journal tells it: the fold of its records. What `show` answers, and what an operator's act starts
+//! from.
 //! Invariant: folding the journal gives the state that living through it gave.
 
 use std::sync::Arc;

@@ -115,7 +115,8 @@ pub enum Error {
 pub trait Tables: Send + Sync + 'static {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Bytes>, Error>;
 
-    /// Keys from `from` (inclusive) up to `to` (exclusive; none: the table's end) in byte order, at most `limit` of them.
+    /// Keys from `from` (inclusive) up to `to` (exclusive; none: the table's end) in byte order, at most `limit` of
+    /// them.
     fn scan(&self, table: Table, from: &[u8], to: Option<&[u8]>, limit: usize) -> Result<Vec<(Bytes, Bytes)>, Error>;
 
     /// The same range from its end backwards.

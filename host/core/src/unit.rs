@@ -1,5 +1,5 @@
-//! Effects as data: the unit of work that one delivery, signal, timer or act causes, committed as a whole or not at all.
-//! Nothing in here sends or stores; the rooms that do consume a `Unit` by value.
+//! Effects as data: the unit of work that one delivery, signal, timer or act causes, committed as a whole or not at
+//! all. Nothing in here sends or stores; the rooms that do consume a `Unit` by value.
 
 use std::sync::Arc;
 
