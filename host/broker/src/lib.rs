@@ -10,10 +10,11 @@ mod error;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use host_core::id::{Lsn, TopicName};
+use host_core::id::{Lsn, TopicKind, TopicName};
 use host_core::table::Batch;
 use host_core::time::Timestamp;
 use host_core::unit::{Ack, Message, Offset, Unit};
+use tokio::sync::Notify;
 
 pub use error::Error;
 
@@ -36,6 +37,20 @@ pub enum Retention {
     /// A log: kept for readers until it is too old or the topic too large. Every other topic (`.error`, emitted events).
     Kept { age_max: Duration, bytes_max: u64 },
 }
+
+impl Retention {
+    /// Whether a topic of this name is a work queue. Every driver keeps to it.
+    pub fn is_work_queue(topic: &TopicName) -> bool {
+        match topic.step() {
+            Some((_, TopicKind::In | TopicKind::Compensate)) => true,
+            Some((_, TopicKind::Error)) => false,
+            None => WORK_QUEUES.contains(&topic.as_str()),
+        }
+    }
+}
+
+/// Work queues that are no step's: what operators and signals ask for.
+const WORK_QUEUES: [&str; 2] = ["saga.signals", "saga.commands"];
 
 /// Who consumes what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +94,11 @@ pub trait Broker: Send + Sync + 'static {
 pub trait Consumer: Send {
     /// The next delivery. Cancel-safe: a delivery is either returned or not taken. None when the broker closes.
     async fn next(&mut self) -> Option<Delivery>;
+
+    /// A delivery that is at hand, without waiting: to empty a batch after `next`. None says nothing about later.
+    fn try_next(&mut self) -> Option<Delivery> {
+        None
+    }
 }
 
 /// A message in our hands until its `ack` is committed or released.
@@ -133,4 +153,17 @@ pub trait JointBroker: Broker {
 
     /// Everything up to `lsn` is in the tables (and synced).
     fn written(&self, lsn: Lsn);
+
+    /// When the next delayed message is due. Cheap; now and then it reads a page of the tables.
+    fn next_due(&self) -> Result<Option<Timestamp>, Error>;
+
+    /// Told when something is due before what `next_due` answered last, or when that may be. For one waiter.
+    fn due_changed(&self) -> &Notify;
+
+    /// Move messages that are due into their topics, at most `limit`; called like `stage`, with an lsn of its own.
+    /// Answers how many it moved; then ask `next_due` again, which may find more that are due already.
+    fn take_due(&self, open: &mut Self::Open, lsn: Lsn, now: Timestamp, limit: usize) -> usize;
+
+    /// Nothing is committed any more: every consumer ends.
+    fn stopped(&self);
 }
