@@ -1,6 +1,24 @@
 //! Plugins: loading, checking, compiling, pooling, calling and replacing saga steps as sandboxed components.
 //! The only room that names wasmtime. It must not know brokers, stores or sagas beyond one call.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+mod artefacts;
+mod call;
+mod capabilities;
+mod check;
+mod engine;
+mod error;
+mod fault;
+mod instances;
+pub mod limits;
+mod registry;
+mod sandbox;
+mod version;
+
+pub use check::{Inspection, STEP_VERSION, inspect};
+pub use engine::Allocation;
+pub use error::{Error, Rejection};
+pub use registry::{CallGauge, PluginInfo, PluginState, Plugins, PluginsOptions, Snapshot};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,4 +100,24 @@ pub struct Usage {
 pub trait KeyValues: Send + Sync + 'static {
     async fn get(&self, bucket: &BucketName, key: &str) -> Result<Option<Bytes>, String>;
     async fn keys(&self, bucket: &BucketName, after: Option<&str>, limit: usize) -> Result<Vec<Arc<str>>, String>;
+}
+
+/// One line that a plugin logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    pub level: LogLevel,
+    /// What the plugin says it belongs to: a module, `stdout`, `stderr`.
+    pub context: String,
+    pub message: String,
+}
+
+/// How much a line matters, as the plugin sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Critical,
 }

@@ -1,0 +1,190 @@
+//! Plugin files and their compiled code on disk. Each file is compiled once per engine, whatever restarts and reloads
+//! happen, and stays at hand for the compensation of what it handled. Every function here blocks: call it off the
+//! async threads.
+
+mod mapped;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use host_core::id::{Digest, StepAddress};
+use sha2::{Digest as _, Sha256};
+use wasmtime::component::Component;
+
+use crate::engine::Engine;
+use crate::error::{Error, Rejection};
+use crate::limits;
+
+/// SHA-256 of a plugin file.
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
+}
+
+/// The folder. In it:
+/// `<digest>.wasm` the file as it was dropped; `<digest>-<engine>.cwasm` its compiled code, `<digest>-<engine>.sum`
+/// the checksum of that; `served/<address>/<digest>` an empty mark: this version was served for this step.
+pub(crate) struct Artefacts {
+    dir: PathBuf,
+    /// Tells compiled code of this engine, with its settings, from that of any other.
+    engine_tag: String,
+}
+
+/// Compiled code, and how long it took to make; nothing if it came from the cache.
+pub(crate) struct Compiled {
+    pub(crate) component: Component,
+    pub(crate) compile_time: Duration,
+}
+
+impl Artefacts {
+    pub(crate) fn open(dir: &Path, engine: &Engine) -> Result<Self, Error> {
+        let served = dir.join("served");
+        std::fs::create_dir_all(&served).map_err(|cause| Error::Folder {
+            doing: "cannot make the folder for compiled plugins",
+            path: served,
+            cause,
+        })?;
+        let mut hasher = DefaultHasher::new();
+        engine.wasmtime.precompile_compatibility_hash().hash(&mut hasher);
+        Ok(Self { dir: dir.to_owned(), engine_tag: format!("{:016x}", hasher.finish()) })
+    }
+
+    /// The code of this file: from the cache if it is there and whole, otherwise compiled and put there.
+    pub(crate) fn compiled(&self, engine: &Engine, digest: Digest, wasm: &[u8]) -> Result<Compiled, Rejection> {
+        if let Some(component) = self.cached(engine, digest) {
+            return Ok(Compiled { component, compile_time: Duration::ZERO });
+        }
+        let began = Instant::now();
+        let refuse = |error: wasmtime::Error| Rejection::Compile(format!("{error:#}"));
+        let component = Component::from_binary(&engine.wasmtime, wasm).map_err(refuse)?;
+        let compile_time = began.elapsed();
+        if let Err(error) = self.put_compiled(digest, &component) {
+            // Only the next start is slower for it.
+            tracing::warn!(%digest, error, "compiled plugin could not be cached");
+        }
+        Ok(Compiled { component, compile_time })
+    }
+
+    /// Remember that this file was served for this step, and keep the file.
+    pub(crate) fn keep(&self, address: &StepAddress, digest: Digest, wasm: &[u8]) -> io::Result<()> {
+        let path = self.wasm_path(digest);
+        if !std::fs::read(&path).is_ok_and(|found| found == wasm) {
+            write_whole(&self.dir, &path, wasm)?;
+        }
+        let mark = self.mark_path(address, digest);
+        if let Some(folder) = mark.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        // Written anew each time, so that the order of the marks is the order in which versions were last served.
+        std::fs::write(&mark, b"")?;
+        self.forget_oldest(address)
+    }
+
+    /// The file of a version that was served for this step at some time; none if it never was or is gone.
+    pub(crate) fn kept(&self, address: &StepAddress, digest: Digest) -> Option<Vec<u8>> {
+        self.mark_path(address, digest).try_exists().ok().filter(|exists| *exists)?;
+        let wasm = std::fs::read(self.wasm_path(digest)).ok()?;
+        (digest_of(&wasm) == digest).then_some(wasm)
+    }
+
+    fn cached(&self, engine: &Engine, digest: Digest) -> Option<Component> {
+        let path = self.code_path(digest, "cwasm");
+        let sum = std::fs::read_to_string(self.code_path(digest, "sum")).ok()?;
+        let code = std::fs::read(&path).ok()?;
+        if digest_of(&code).to_string() != sum {
+            tracing::warn!(%digest, "cached code of a plugin is damaged, compiling it again");
+            return None;
+        }
+        match mapped::component(&engine.wasmtime, &path) {
+            Ok(component) => Some(component),
+            Err(error) => {
+                tracing::warn!(%digest, error = %format!("{error:#}"), "cached code of a plugin is unusable, compiling it again");
+                None
+            }
+        }
+    }
+
+    fn put_compiled(&self, digest: Digest, component: &Component) -> Result<(), String> {
+        let code = component.serialize().map_err(|error| format!("{error:#}"))?;
+        let sum = digest_of(&code).to_string();
+        let put = |end: &str, bytes: &[u8]| write_whole(&self.dir, &self.code_path(digest, end), bytes);
+        // The sum last: without it, or with an old one, the code is not used.
+        put("cwasm", &code).and_then(|()| put("sum", sum.as_bytes())).map_err(|error| error.to_string())?;
+        self.forget_code_of_other_engines(digest);
+        Ok(())
+    }
+
+    /// Code for an engine that is gone would stay for ever: the tag changes with each version of the host.
+    fn forget_code_of_other_engines(&self, digest: Digest) {
+        let own = format!("{}-{}", hex(digest), self.engine_tag);
+        let of_digest = format!("{}-", hex(digest));
+        for name in names(&self.dir) {
+            if name.starts_with(&of_digest) && !name.starts_with(&own) {
+                // Harmless if it stays.
+                let _ = std::fs::remove_file(self.dir.join(name));
+            }
+        }
+    }
+
+    /// Keep a step's newest versions only, and the files that some step's mark names.
+    fn forget_oldest(&self, address: &StepAddress) -> io::Result<()> {
+        let folder = self.dir.join("served").join(address.as_str());
+        let mut marks = Vec::new();
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            let at = entry.metadata()?.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            marks.push((at, entry.file_name().to_string_lossy().into_owned()));
+        }
+        if marks.len() <= limits::VERSIONS_KEPT_MAX {
+            return Ok(());
+        }
+        marks.sort_unstable();
+        let gone = marks.len() - limits::VERSIONS_KEPT_MAX;
+        for (_, hex) in marks.into_iter().take(gone) {
+            std::fs::remove_file(folder.join(&hex))?;
+            if !self.is_marked(&hex) {
+                for name in names(&self.dir).into_iter().filter(|name| name.starts_with(&hex)) {
+                    std::fs::remove_file(self.dir.join(name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_marked(&self, hex: &str) -> bool {
+        let served = self.dir.join("served");
+        names(&served).iter().any(|address| served.join(address).join(hex).exists())
+    }
+
+    fn wasm_path(&self, digest: Digest) -> PathBuf {
+        self.dir.join(format!("{}.wasm", hex(digest)))
+    }
+
+    fn code_path(&self, digest: Digest, end: &str) -> PathBuf {
+        self.dir.join(format!("{}-{}.{end}", hex(digest), self.engine_tag))
+    }
+
+    fn mark_path(&self, address: &StepAddress, digest: Digest) -> PathBuf {
+        self.dir.join("served").join(address.as_str()).join(hex(digest))
+    }
+}
+
+fn hex(digest: Digest) -> String {
+    digest.to_string().replace("sha256:", "")
+}
+
+/// File names in a folder; nothing if it cannot be read.
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// A reader sees the old file or the whole new one.
+fn write_whole(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_data()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! One call of a step: lower its arguments, run it under its limits, lift and check what it answers, and report.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use host_core::id::{Direction, WaitKey};
+use host_core::json::Json;
+use host_core::limits::{CODE_BYTES_MAX, REASON_BYTES_MAX, cut};
+use host_core::outcome::{Answer, Fault, FaultKind, Outcome};
+use smallvec::SmallVec;
+
+use crate::capabilities::bindings::saga::step::types as wit;
+use crate::instances::{Instance, Sandboxes};
+use crate::version::Version;
+use crate::{Call, Effects, KeyValues, LogLevel, LogLine, Report, Usage, fault, limits};
+
+/// Make one call on this version. Dropping the future ends the call and its instance.
+pub(crate) async fn run(sandboxes: &Sandboxes, version: &Version, call: &Call, source: Arc<dyn KeyValues>) -> Report {
+    run_keeping_logs(sandboxes, version, call, source, None).await.0
+}
+
+/// The same; if `logs` is given, the plugin's log lines are put into it and handed back.
+pub(crate) async fn run_keeping_logs(
+    sandboxes: &Sandboxes,
+    version: &Version,
+    call: &Call,
+    source: Arc<dyn KeyValues>,
+    logs: Option<Vec<LogLine>>,
+) -> (Report, Vec<LogLine>) {
+    let _in_flight = version.in_flight().enter();
+    // Declared before the instance, so dropped after it: the slot is free when the permit is.
+    let _permit = sandboxes.permit().await;
+    let began = Instant::now();
+    let time_max = version.manifest().limits.time_max;
+    let work = async {
+        let mut instance = version.instance(sandboxes, time_max).await?;
+        let state = &mut instance.store.data_mut().call;
+        state.global_id = Some(call.global_id.clone());
+        state.source = Some(source);
+        state.kept_logs = logs;
+        let answer = invoke(&mut instance, call).await;
+        Ok((instance, answer))
+    };
+    // The ticker ends a guest that computes; this ends one that waits inside the host.
+    let (instance, answer) = match tokio::time::timeout(time_max + limits::TIME_SLACK, work).await {
+        Ok(Ok((instance, answer))) => (Some(instance), answer),
+        Ok(Err(fault)) => (None, Err(fault)),
+        Err(_) => (None, Err(waited_too_long(time_max))),
+    };
+    let (mut report, logs) = match instance {
+        Some(instance) => end(version, instance, answer, call.direction),
+        None => (report(Answer::Fault(answer.err().unwrap_or_else(|| waited_too_long(time_max)))), Vec::new()),
+    };
+    report.digest = Some(version.digest);
+    report.usage.took = began.elapsed();
+    (report, logs)
+}
+
+fn waited_too_long(time_max: Duration) -> Fault {
+    let reason = crate::sandbox::Exceeded::Time(time_max).to_string();
+    Fault { kind: FaultKind::TimeLimit, reason: format!("{reason} (it was waiting for the host)") }
+}
+
+fn report(answer: Answer) -> Report {
+    Report { answer, digest: None, effects: Effects::default(), usage: Usage::default() }
+}
+
+/// Enter the guest.
+async fn invoke(instance: &mut Instance, call: &Call) -> Result<wit::Outcome, Fault> {
+    let mut key = KeyText::new();
+    // Writing to a buffer in memory does not fail.
+    let _ = write!(key, "{}", call.idempotency_key);
+    let deadline = call.deadline.map(|deadline| deadline.to_string());
+    let headers: SmallVec<[(&str, &str); 8]> = call.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let context = wit::Context {
+        global_id: call.global_id.as_str(),
+        use_case: call.use_case.as_ref().map(|use_case| use_case.name.as_str()),
+        use_case_version: call.use_case.as_ref().map(|use_case| use_case.version),
+        address: call.address.as_str(),
+        position: u32::from(call.position.0),
+        direction: match call.direction {
+            Direction::Handle => wit::Direction::Handle,
+            Direction::Compensate => wit::Direction::Compensate,
+        },
+        attempt: call.attempt,
+        idempotency_key: key.as_str(),
+        deadline: deadline.as_deref(),
+        signalled: call.signalled.as_ref().map(WaitKey::as_str),
+        headers: &headers,
+    };
+    let guest = instance.step.saga_step_step();
+    let store = &mut instance.store;
+    let answered = match call.direction {
+        Direction::Handle => guest.call_handle(&mut *store, context, call.body.as_str()).await,
+        Direction::Compensate => {
+            let log = call.compensation_log.as_ref().map(Json::as_str);
+            guest.call_compensate(&mut *store, context, call.body.as_str(), log).await
+        }
+    };
+    answered.map_err(|error| fault::fault(&error, store.data_mut()))
+}
+
+/// Take what the call left in its sandbox, and keep or end the instance.
+fn end(
+    version: &Version,
+    mut instance: Instance,
+    answer: Result<wit::Outcome, Fault>,
+    direction: Direction,
+) -> (Report, Vec<LogLine>) {
+    let sandbox = instance.store.data_mut();
+    let terms = sandbox.terms.clone();
+    let may_be_kept = answer.is_ok();
+    let answer = match answer {
+        Ok(outcome) => check(outcome, direction, terms.manifest.limits.output_bytes_max),
+        Err(fault) => Answer::Fault(fault),
+    };
+    log_printed(sandbox);
+    sandbox.log_dropped();
+    let mut state = std::mem::take(&mut sandbox.call);
+    let mut effects = std::mem::take(&mut state.effects);
+    state.key_values.take(&terms.buckets, &mut effects);
+    if !matches!(answer, Answer::Outcome(Outcome::Done { .. })) {
+        effects.emits.clear();
+        effects.signals.clear();
+        effects.writes.clear();
+    }
+    let usage = Usage { took: Duration::ZERO, memory_bytes: sandbox.memory_bytes, log_line_count: state.log_count };
+    if may_be_kept && version.reuses_instances() {
+        version.keep(instance);
+    }
+    (Report { answer, digest: None, effects, usage }, state.kept_logs.unwrap_or_default())
+}
+
+/// What a plugin printed instead of logging it. After a fault it is empty: it became the cause.
+fn log_printed(sandbox: &mut crate::sandbox::Sandbox) {
+    let Some(wasi) = &sandbox.wasi else { return };
+    let printed = [(LogLevel::Info, "stdout", wasi.stdout.take()), (LogLevel::Warn, "stderr", wasi.stderr.take())];
+    for (level, stream, text) in printed {
+        for line in text.lines() {
+            sandbox.log_line(level, stream, line);
+        }
+    }
+}
+
+/// The answer, if it keeps the contract.
+fn check(outcome: wit::Outcome, direction: Direction, bytes_max: usize) -> Answer {
+    match checked(outcome, direction, bytes_max) {
+        Ok(outcome) => Answer::Outcome(outcome),
+        Err(fault) => Answer::Fault(fault),
+    }
+}
+
+fn checked(outcome: wit::Outcome, direction: Direction, bytes_max: usize) -> Result<Outcome, Fault> {
+    match outcome {
+        wit::Outcome::Done(done) => {
+            let body = json("body", done.body, bytes_max)?;
+            // What a compensation would hand back to its compensation is nobody's.
+            let compensation = match direction {
+                Direction::Handle => done.compensation,
+                Direction::Compensate => None,
+            };
+            let compensation = compensation.map(|text| json("compensation", text, bytes_max)).transpose()?;
+            Ok(Outcome::Done { body, compensation })
+        }
+        wit::Outcome::Rejected(rejected) => {
+            let code = code(rejected.code)?;
+            let details = rejected.details.map(|text| json("details", text, bytes_max)).transpose()?;
+            Ok(Outcome::Rejected { code, reason: reason(rejected.reason), details })
+        }
+        wit::Outcome::Retry(retry) => Ok(Outcome::Retry { reason: reason(retry.reason), after: ms(retry.after_ms) }),
+        wit::Outcome::Wait(wait) => {
+            let key = WaitKey::try_new(&wait.key).map_err(|error| invalid(format!("answered wait, but {error}")))?;
+            Ok(Outcome::Wait { key, reason: reason(wait.reason), timeout: ms(wait.timeout_ms) })
+        }
+    }
+}
+
+fn ms(ms: Option<u32>) -> Option<Duration> {
+    ms.map(|ms| Duration::from_millis(u64::from(ms)))
+}
+
+fn reason(text: String) -> String {
+    if text.len() <= REASON_BYTES_MAX { text } else { cut(&text, REASON_BYTES_MAX) }
+}
+
+fn code(text: String) -> Result<String, Fault> {
+    if text.trim().is_empty() {
+        return Err(invalid("answered rejected with an empty code; a code is short and stable, like \"out-of-stock\""));
+    }
+    if text.len() > CODE_BYTES_MAX || text.chars().any(char::is_control) {
+        let start = cut(&text, 40);
+        return Err(invalid(format!(
+            "answered rejected with the code {start:?}; a code has up to {CODE_BYTES_MAX} printable bytes"
+        )));
+    }
+    Ok(text)
+}
+
+/// Check a text that the step answered. The bytes are not copied.
+fn json(what: &str, text: String, bytes_max: usize) -> Result<Json, Fault> {
+    if text.len() > bytes_max {
+        let reason = format!(
+            "answered a {what} of {} bytes, more than the {bytes_max} allowed; raise [limits] output if it needs more",
+            text.len()
+        );
+        return Err(Fault { kind: FaultKind::OutputLimit, reason });
+    }
+    let bytes = Bytes::from(text);
+    Json::try_new(bytes.clone()).map_err(|error| {
+        let start = cut(&String::from_utf8_lossy(&bytes), 80);
+        invalid(format!("answered a {what} that is {error}; it begins {start:?}"))
+    })
+}
+
+fn invalid(reason: impl Into<String>) -> Fault {
+    Fault { kind: FaultKind::InvalidOutput, reason: reason.into() }
+}
+
+/// Room on the stack for an idempotency key: a UUID, a direction and a position; longer ones go to the heap.
+struct KeyText(SmallVec<[u8; 96]>);
+
+impl KeyText {
+    fn new() -> Self {
+        Self(SmallVec::new())
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("only whole texts were written")
+    }
+}
+
+impl std::fmt::Write for KeyText {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! Errors of this room. What a plugin does wrong is no error here: it is a `Rejection` at load, a `Fault` in a call.
+
+use std::path::PathBuf;
+
+/// Why the runtime could not be opened. The operator must act; nothing passes by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("wasm engine cannot start: {0}")]
+    Engine(String),
+    #[error("{doing} {path:?}: {cause}")]
+    Folder {
+        doing: &'static str,
+        path: PathBuf,
+        #[source]
+        cause: std::io::Error,
+    },
+    #[error("plugins folder {path:?} cannot be watched: {cause}")]
+    Watch { path: PathBuf, cause: String },
+}
+
+/// Why a plugin file is not served. Shown wherever plugins are shown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    #[error("file is {bytes} bytes, more than the {bytes_max} allowed; make it smaller or raise the limit")]
+    TooLarge { bytes: u64, bytes_max: u64 },
+    #[error("not a wasm file: {0}; build the step for the target wasm32-wasip2")]
+    NotWasm(String),
+    #[error(
+        "a core wasm module, not a component; build it for the target wasm32-wasip2, or wrap it with `wasm-tools component new`"
+    )]
+    CoreModule,
+    #[error("not a valid component: {0}")]
+    Invalid(String),
+    #[error("exports no saga:step/step@{wanted}; export `handle` and `compensate` of that interface{}", exported_hint(.exports))]
+    MissingExport { wanted: &'static str, exports: Vec<String> },
+    #[error(
+        "made for saga:step@{found}, this host serves saga:step@{wanted}; build it against the version the host serves"
+    )]
+    OtherVersion { found: String, wanted: &'static str },
+    #[error("{}", ungranted(.0))]
+    NotGranted(Vec<(String, host_core::manifest::Grant)>),
+    #[error("imports what no host serves: {}; a step may import saga:step, wasi:logging, wasi:config, wasi:keyvalue and wasi 0.2 itself", .0.join(", "))]
+    UnknownImports(Vec<String>),
+    #[error("{0}")]
+    Manifest(String),
+    #[error("{0}")]
+    File(String),
+    #[error("cannot be compiled: {0}")]
+    Compile(String),
+    #[error("does not come to life: {0}")]
+    Smoke(String),
+}
+
+fn exported_hint(exports: &[String]) -> String {
+    if exports.is_empty() { "; it exports nothing".to_owned() } else { format!("; it exports {}", exports.join(", ")) }
+}
+
+fn ungranted(imports: &[(String, host_core::manifest::Grant)]) -> String {
+    let names: Vec<_> = imports.iter().map(|(name, _)| name.as_str()).collect();
+    let mut grants: Vec<_> = imports.iter().map(|(_, grant)| format!("\"{}\"", grant.as_str())).collect();
+    grants.dedup();
+    format!("imports {} but the manifest does not grant it: add grants = [{}]", names.join(" and "), grants.join(", "))
+}

@@ -1,0 +1,148 @@
+//! The plugins folder: which files are there, who they are for, and whether they have changed. Blocks; reads names and
+//! file data only, never content, except where asked for one file.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use host_core::id::StepAddress;
+
+use crate::limits;
+
+/// One plugin file as it lies there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) candidate: Result<Candidate, String>,
+    pub(super) signature: Signature,
+}
+
+/// A file that may be a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) address: StepAddress,
+    pub(super) wasm: PathBuf,
+    pub(super) manifest: Option<PathBuf>,
+}
+
+/// Tells a file and its manifest from what they were before. A file that is written, replaced or touched changes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Signature {
+    wasm: FileSignature,
+    manifest: Option<FileSignature>,
+}
+
+/// Time of change included: a copy may bring the modification time of its original along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileSignature {
+    inode: u64,
+    size: u64,
+    modified_ns: (i64, i64),
+    changed_ns: (i64, i64),
+}
+
+impl FileSignature {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified_ns: (metadata.mtime(), metadata.mtime_nsec()),
+            changed_ns: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// Every plugin file by name. Hidden files and other endings are none of ours.
+pub(super) fn list(dir: &Path) -> io::Result<BTreeMap<String, Found>> {
+    let root = dir.canonicalize()?;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&root)? {
+        let name = entry?.file_name();
+        let text = name.to_string_lossy();
+        let is_plugin = text.to_ascii_lowercase().ends_with(".wasm") && !text.starts_with('.');
+        if is_plugin && names.len() < limits::PLUGIN_FILES_MAX {
+            names.push(text.into_owned());
+        }
+    }
+    let found = names.iter().filter_map(|name| look(&root, name, &names).map(|found| (name.clone(), found)));
+    Ok(found.collect())
+}
+
+/// None if the file has gone meanwhile.
+fn look(root: &Path, name: &str, names: &[String]) -> Option<Found> {
+    let path = root.join(name);
+    let own = std::fs::symlink_metadata(&path).ok()?;
+    let (candidate, wasm) = match candidate(root, name, names, &path, &own) {
+        Ok((candidate, metadata)) => (Ok(candidate), FileSignature::of(&metadata)),
+        Err(reason) => (Err(reason), FileSignature::of(&own)),
+    };
+    let manifest = candidate.as_ref().ok().and_then(|candidate| candidate.manifest.as_ref());
+    let manifest = manifest.and_then(|path| std::fs::metadata(path).ok()).map(|metadata| FileSignature::of(&metadata));
+    Some(Found { candidate, signature: Signature { wasm, manifest } })
+}
+
+fn candidate(
+    root: &Path,
+    name: &str,
+    names: &[String],
+    path: &Path,
+    own: &Metadata,
+) -> Result<(Candidate, Metadata), String> {
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+    if ending != "wasm" {
+        let twin = format!("{stem}.wasm");
+        return Err(if names.contains(&twin) {
+            format!("two files for {stem}: {twin} is the one that counts; remove the other")
+        } else {
+            format!("the ending must be written .wasm; rename the file to {twin}")
+        });
+    }
+    let address = StepAddress::try_new(stem).map_err(|error| {
+        format!("the file's name must be the step's address: {error}; rename it to <domain>.<subdomain>.<service>.wasm")
+    })?;
+    let wasm = inside(root, path, own, name)?;
+    let metadata = std::fs::metadata(&wasm).map_err(|error| format!("cannot be read: {error}"))?;
+    if !metadata.is_file() {
+        return Err("is no file".to_owned());
+    }
+    let manifest = manifest(root, stem)?;
+    Ok((Candidate { address, wasm, manifest }, metadata))
+}
+
+fn manifest(root: &Path, stem: &str) -> Result<Option<PathBuf>, String> {
+    let name = format!("{stem}.toml");
+    let path = root.join(&name);
+    match std::fs::symlink_metadata(&path) {
+        Ok(own) => inside(root, &path, &own, &name).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{name} cannot be read: {error}")),
+    }
+}
+
+/// The file itself, which must lie in the folder: a link may point to another file in there, not out of it.
+fn inside(root: &Path, path: &Path, own: &Metadata, name: &str) -> Result<PathBuf, String> {
+    if !own.is_symlink() {
+        return Ok(path.to_owned());
+    }
+    let target = path.canonicalize().map_err(|error| format!("{name} is a link that leads nowhere: {error}"))?;
+    if target.starts_with(root) {
+        Ok(target)
+    } else {
+        Err(format!("{name} is a link out of the plugins folder; copy the file into the folder"))
+    }
+}
+
+/// A whole file of at most `bytes_max`.
+pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Result<Vec<u8>, u64>> {
+    let file = std::fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    if size > bytes_max {
+        return Ok(Err(size));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+    // One byte more than allowed shows a file that grew meanwhile.
+    file.take(bytes_max + 1).read_to_end(&mut bytes)?;
+    let read = bytes.len() as u64;
+    Ok(if read > bytes_max { Err(read) } else { Ok(bytes) })
+}

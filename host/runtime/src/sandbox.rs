@@ -1,0 +1,139 @@
+//! What the host keeps for one instance: the terms it lives under, its limits, and the state of the call it serves.
+//! Invariant: between two calls nothing of the earlier one is left in here.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use host_core::id::{BucketName, GlobalId};
+use host_core::manifest::Manifest;
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
+
+use crate::capabilities::keyvalue::KeyValueState;
+use crate::capabilities::wasi::Wasi;
+use crate::engine::Engine;
+use crate::{Effects, KeyValues, LogLine, limits};
+
+/// What every instance of one plugin version is given.
+pub(crate) struct Terms {
+    pub(crate) manifest: Arc<Manifest>,
+    /// The own bucket first; a guest's handle is a place in here.
+    pub(crate) buckets: Vec<GrantedBucket>,
+}
+
+pub(crate) struct GrantedBucket {
+    /// What the guest calls it.
+    pub(crate) identifier: String,
+    pub(crate) name: BucketName,
+}
+
+impl Terms {
+    /// Fails only for a shared bucket whose name is no bucket name.
+    pub(crate) fn try_new(manifest: Arc<Manifest>) -> Result<Self, host_core::id::Error> {
+        let own = BucketName::try_new(manifest.address.as_str())?;
+        let mut buckets = vec![GrantedBucket { identifier: String::new(), name: own }];
+        for shared in &manifest.shared_buckets {
+            let name = BucketName::try_new(&format!("{}/{shared}", manifest.address.domain()))?;
+            buckets.push(GrantedBucket { identifier: shared.clone(), name });
+        }
+        Ok(Self { manifest, buckets })
+    }
+}
+
+/// The data of one store.
+pub(crate) struct Sandbox {
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) call: CallState,
+    pub(crate) wasi: Option<Box<Wasi>>,
+    /// When the guest must have answered, and the time it had for it.
+    deadline: Instant,
+    time_max: Duration,
+    /// Of all linear memories together.
+    pub(crate) memory_bytes: usize,
+    table_elements: usize,
+}
+
+/// What belongs to one call.
+#[derive(Default)]
+pub(crate) struct CallState {
+    pub(crate) global_id: Option<GlobalId>,
+    pub(crate) source: Option<Arc<dyn KeyValues>>,
+    pub(crate) key_values: KeyValueState,
+    pub(crate) effects: Effects,
+    pub(crate) event_bytes: usize,
+    pub(crate) log_count: u32,
+    pub(crate) log_bytes: usize,
+    pub(crate) log_dropped: u32,
+    /// The lines themselves, for a caller who wants to show them.
+    pub(crate) kept_logs: Option<Vec<LogLine>>,
+}
+
+/// A limit that the guest went over. Travels through wasmtime as the cause of a trap.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Exceeded {
+    #[error("call took longer than {}; raise [limits] time if it needs more", host_core::time::format_span(*.0))]
+    Time(Duration),
+    #[error(
+        "call asked for {asked} bytes of memory, more than the {allowed} allowed; raise [limits] memory if it needs more"
+    )]
+    Memory { asked: usize, allowed: usize },
+    #[error("call asked for a table of {asked} elements, more than the {allowed} a plugin may have")]
+    Table { asked: usize, allowed: usize },
+}
+
+impl Sandbox {
+    /// A store for one instance. Nothing runs in it before `begin`.
+    pub(crate) fn store(engine: &Engine, terms: Arc<Terms>) -> Store<Self> {
+        let sandbox = Self {
+            terms,
+            call: CallState::default(),
+            wasi: None,
+            deadline: Instant::now(),
+            time_max: Duration::ZERO,
+            memory_bytes: 0,
+            table_elements: 0,
+        };
+        let mut store = Store::new(&engine.wasmtime, sandbox);
+        store.limiter(|sandbox| sandbox);
+        store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
+        store.set_max_component_handles(limits::HANDLES_MAX);
+        // At every tick the guest lets its neighbours go on; past its deadline it ends where it stands.
+        store.epoch_deadline_callback(|ctx| {
+            let sandbox = ctx.data();
+            if Instant::now() < sandbox.deadline {
+                Ok(UpdateDeadline::Yield(1))
+            } else {
+                Err(Exceeded::Time(sandbox.time_max).into())
+            }
+        });
+        store
+    }
+
+    /// The guest is about to run and has this long.
+    pub(crate) fn start_clock(&mut self, now: Instant, time_max: Duration) {
+        self.deadline = now + time_max;
+        self.time_max = time_max;
+    }
+}
+
+impl ResourceLimiter for Sandbox {
+    fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let asked = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        let allowed = self.terms.manifest.limits.memory_bytes_max;
+        if asked > allowed {
+            // A trap names the limit; a refused growth would end in whatever the guest's allocator then says.
+            return Err(Exceeded::Memory { asked, allowed }.into());
+        }
+        self.memory_bytes = asked;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let asked = self.table_elements.saturating_add(desired.saturating_sub(current));
+        let allowed = limits::TABLE_ELEMENTS_MAX;
+        if asked > allowed {
+            return Err(Exceeded::Table { asked, allowed }.into());
+        }
+        self.table_elements = asked;
+        Ok(true)
+    }
+}

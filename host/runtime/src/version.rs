@@ -1,0 +1,196 @@
+//! One version of a plugin, loaded: its code ready to be instantiated, the manifest it runs under, its idle instances.
+//! Invariant: its imports are granted, and it has come to life once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use host_core::id::Digest;
+use host_core::manifest::{CallsPerInstance, Manifest};
+use tokio::sync::Notify;
+use wasmtime::component::Component;
+
+use crate::capabilities::bindings::StepPluginPre;
+use crate::error::Rejection;
+use crate::instances::{IdleInstances, Instance, Sandboxes};
+use crate::sandbox::{Sandbox, Terms};
+use crate::{capabilities, fault, limits};
+
+/// A plugin version that can be called.
+pub(crate) struct Version {
+    pub(crate) digest: Digest,
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) pre: StepPluginPre<Sandbox>,
+    pub(crate) idle: IdleInstances,
+    pub(crate) facts: Facts,
+    in_flight: Arc<InFlight>,
+}
+
+/// What was learned while the version was loaded.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Facts {
+    pub(crate) wasm_bytes: u64,
+    /// Zero if the compiled code came from the cache.
+    pub(crate) compile_time: Duration,
+    /// Linear memory of an instance that has just been started.
+    pub(crate) instance_memory_bytes: usize,
+    pub(crate) start_time: Duration,
+}
+
+impl Version {
+    /// Link the code to what the manifest grants and start it once, to see that it lives. `wake` is told when the last
+    /// call of the retired version ends.
+    pub(crate) async fn try_new(
+        sandboxes: &Sandboxes,
+        component: &Component,
+        digest: Digest,
+        manifest: Arc<Manifest>,
+        mut facts: Facts,
+        wake: Arc<Notify>,
+    ) -> Result<Self, Rejection> {
+        let memory_bytes_max = manifest.limits.memory_bytes_max;
+        if memory_bytes_max > limits::MEMORY_BYTES_HARD_MAX {
+            let allowed = limits::MEMORY_BYTES_HARD_MAX;
+            let text = format!("[limits] memory is {memory_bytes_max} bytes, a host gives {allowed} at most; lower it");
+            return Err(Rejection::Manifest(text));
+        }
+        let linker = capabilities::linker(&sandboxes.engine, &manifest)
+            .map_err(|error| Rejection::Invalid(format!("{error:#}")))?;
+        let terms = Terms::try_new(manifest).map_err(|error| Rejection::Manifest(error.to_string()))?;
+        let pre = linker.instantiate_pre(component).and_then(StepPluginPre::new);
+        let pre = pre.map_err(|error| Rejection::Invalid(format!("{error:#}")))?;
+        let terms = Arc::new(terms);
+        smoke(sandboxes, &pre, &terms, &mut facts).await?;
+        Ok(Self {
+            digest,
+            terms,
+            pre,
+            idle: IdleInstances::new(sandboxes.idle_room()),
+            facts,
+            in_flight: Arc::new(InFlight {
+                count: AtomicU32::new(0),
+                retired: AtomicBool::new(false),
+                watched: AtomicBool::new(false),
+                wake,
+            }),
+        })
+    }
+
+    pub(crate) fn manifest(&self) -> &Arc<Manifest> {
+        &self.terms.manifest
+    }
+
+    /// Whether instances of this version serve more than one call.
+    pub(crate) fn reuses_instances(&self) -> bool {
+        self.manifest().calls_per_instance != CallsPerInstance::Count(1)
+    }
+
+    /// An instance for one call: an idle one, or a new one.
+    pub(crate) async fn instance(
+        &self,
+        sandboxes: &Sandboxes,
+        time_max: Duration,
+    ) -> Result<Instance, host_core::outcome::Fault> {
+        if self.reuses_instances() {
+            if let Some(mut instance) = self.idle.take() {
+                instance.store.data_mut().start_clock(Instant::now(), time_max);
+                instance.store.set_epoch_deadline(1);
+                return Ok(instance);
+            }
+        }
+        let started = Instance::start(&sandboxes.engine, &self.pre, self.terms.clone(), time_max).await;
+        started.map_err(|(error, mut store)| fault::fault(&error, store.data_mut()))
+    }
+
+    /// An instance whose call ended well is kept for the next, as far as the manifest allows.
+    pub(crate) fn keep(&self, mut instance: Instance) {
+        instance.call_count += 1;
+        let within_count = match self.manifest().calls_per_instance {
+            CallsPerInstance::Count(count) => instance.call_count < count,
+            CallsPerInstance::Unlimited => true,
+        };
+        if !within_count || self.is_retired() {
+            return;
+        }
+        let memory_bytes = instance.store.data().memory_bytes;
+        if instance.call_count == 1 {
+            instance.memory_bytes_at_first = memory_bytes;
+        }
+        // A slow leak would end in a fault of some innocent call: begin anew well before.
+        let leaks =
+            memory_bytes > instance.memory_bytes_at_first && memory_bytes > self.manifest().limits.memory_bytes_max / 2;
+        if !leaks {
+            self.idle.put(instance);
+        }
+    }
+
+    /// No new call will come, except for the compensation of what this version handled: instances are kept no more.
+    pub(crate) fn retire(&self) {
+        self.in_flight.retired.store(true, Ordering::Release);
+        self.idle.clear();
+    }
+
+    /// Someone waits for the last call of this version to end, or no longer does.
+    pub(crate) fn watch_drain(&self, watched: bool) {
+        self.in_flight.watched.store(watched, Ordering::Release);
+    }
+
+    fn is_retired(&self) -> bool {
+        self.in_flight.retired.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
+    }
+}
+
+async fn smoke(
+    sandboxes: &Sandboxes,
+    pre: &StepPluginPre<Sandbox>,
+    terms: &Arc<Terms>,
+    facts: &mut Facts,
+) -> Result<(), Rejection> {
+    let _permit = sandboxes.permit().await;
+    let began = Instant::now();
+    let started = Instance::start(&sandboxes.engine, pre, terms.clone(), limits::SMOKE_TIME_MAX);
+    // A guest that waits inside the host is not seen by the ticker.
+    match tokio::time::timeout(limits::SMOKE_TIME_MAX + limits::TIME_SLACK, started).await {
+        Ok(Ok(instance)) => {
+            facts.instance_memory_bytes = instance.store.data().memory_bytes;
+            facts.start_time = began.elapsed();
+            Ok(())
+        }
+        Ok(Err((error, mut store))) => Err(Rejection::Smoke(fault::fault(&error, store.data_mut()).reason)),
+        Err(_) => Err(Rejection::Smoke(format!("not started after {:?}", limits::SMOKE_TIME_MAX))),
+    }
+}
+
+/// How many calls of a version are running, and whom to tell when the last one ends, if anyone waits for that.
+pub(crate) struct InFlight {
+    count: AtomicU32,
+    retired: AtomicBool,
+    watched: AtomicBool,
+    wake: Arc<Notify>,
+}
+
+impl InFlight {
+    pub(crate) fn count(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Count one call until the guard goes.
+    pub(crate) fn enter(&self) -> InFlightGuard<'_> {
+        self.count.fetch_add(1, Ordering::AcqRel);
+        InFlightGuard(self)
+    }
+}
+
+pub(crate) struct InFlightGuard<'a>(&'a InFlight);
+
+impl Drop for InFlightGuard<'_> {
+    fn drop(&mut self) {
+        if self.0.count.fetch_sub(1, Ordering::AcqRel) == 1 && self.0.watched.load(Ordering::Acquire) {
+            self.0.wake.notify_one();
+        }
+    }
+}
