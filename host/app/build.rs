@@ -8,6 +8,8 @@ use std::process::{Command, ExitCode};
 
 const TARGET: &str = "wasm32-wasip2";
 const PROFILE: &str = "step";
+/// The step that `saga bench` uses; no example.
+const BENCH: &str = "bench.steps.noop";
 
 fn main() -> ExitCode {
     match run() {
@@ -32,7 +34,9 @@ fn run() -> Result<(), String> {
     need_target()?;
     let built = build(&root, &out, &steps)?;
     let mut code = String::from("// Made by build.rs.\n");
-    list_steps(&mut code, &out, &steps, &built)?;
+    let (bench, examples): (Vec<Step>, Vec<Step>) = steps.into_iter().partition(|step| step.address == BENCH);
+    list_steps(&mut code, "STEPS", &out, &examples, &built)?;
+    list_steps(&mut code, "BENCH_STEPS", &out, &bench, &built)?;
     list_texts(&mut code, "USE_CASES", &root.join("plugins/use-cases"), &["toml", "json"])?;
     list_texts(&mut code, "SDK", &root.join("guest-sdk/rust"), &["rs", "toml", "md", "wit"])?;
     list_texts(&mut code, "TEMPLATE", &root.join("guest-sdk/rust/template"), &["rs", "toml", "md", "in", "gitignore"])?;
@@ -128,8 +132,8 @@ fn build(root: &Path, out: &Path, steps: &[Step]) -> Result<PathBuf, String> {
     Ok(target_dir.join(TARGET).join(PROFILE))
 }
 
-fn list_steps(code: &mut String, out: &Path, steps: &[Step], built: &Path) -> Result<(), String> {
-    writeln!(code, "pub const STEPS: &[ExampleStep] = &[").map_err(|error| error.to_string())?;
+fn list_steps(code: &mut String, name: &str, out: &Path, steps: &[Step], built: &Path) -> Result<(), String> {
+    writeln!(code, "pub const {name}: &[ExampleStep] = &[").map_err(|error| error.to_string())?;
     for step in steps {
         let file = built.join(format!("{}.wasm", step.package.replace('-', "_")));
         let wasm = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;

@@ -142,6 +142,9 @@ impl Client {
             request = request.header("content-type", "application/json");
         }
         for (name, value) in headers {
+            // Ids may hold letters beyond ASCII, which a header carries as bytes of UTF-8.
+            let value = http::HeaderValue::from_bytes(value.as_bytes());
+            let value = value.map_err(|_| Stop::usage(format!("{name} cannot be sent in a header")))?;
             request = request.header(*name, value);
         }
         request.body(body).map_err(|error| Stop::usage(format!("the request cannot be written: {error}")).into())

@@ -110,7 +110,7 @@ impl Default for Config {
             },
             retention: Retention {
                 finished: Duration::from_secs(7 * 86_400),
-                log_age: Duration::from_secs(7 * 86_400),
+                log_age: Duration::from_secs(30 * 86_400),
                 log_size: Size(1 << 30),
                 signals: host_core::limits::SIGNAL_MEMORY_DEFAULT,
             },
@@ -261,7 +261,7 @@ fn apply_environment(
 }
 
 /// Variables that the command line reads itself.
-const CLIENT_VARIABLES: [&str; 2] = ["SAGA_HOST", "SAGA_CONFIG"];
+const CLIENT_VARIABLES: [&str; 3] = ["SAGA_HOST", "SAGA_CONFIG", "SAGA_FAIL_POINT"];
 
 fn read(path: &Path) -> Result<String, Mistakes> {
     std::fs::read_to_string(path).map_err(|error| {

@@ -6,9 +6,16 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod door;
+mod embedded;
 mod exit;
+mod host;
+mod logging;
 mod near;
+mod progress;
 mod terminal;
+mod use_cases;
+mod wiring;
 
 use std::process::ExitCode;
 

@@ -140,6 +140,18 @@ impl UseCases {
     }
 }
 
+/// What a host would make of a folder, without keeping anything.
+pub struct Survey {
+    pub good_count: usize,
+    pub problems: Vec<String>,
+}
+
+/// Look at a folder of definitions from outside.
+pub fn survey(dir: &std::path::Path) -> anyhow::Result<Survey> {
+    let found = load::next(&Snapshot::default(), &Files::read(dir)?, &Archive::open(None)?);
+    Ok(Survey { good_count: found.current.len(), problems: found.problems })
+}
+
 impl host_engine::UseCases for UseCases {
     fn current(&self, name: &UseCaseName) -> Option<Arc<UseCase>> {
         self.snapshot.load().current.get(name).map(|definition| definition.use_case.clone())

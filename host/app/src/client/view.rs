@@ -209,7 +209,10 @@ pub struct Topic {
     pub in_flight: u64,
     #[serde(default)]
     pub lag: u64,
-    pub served: Option<bool>,
+    /// None for a topic that is no step's.
+    pub served_here: Option<bool>,
+    /// `in`, `compensate`, `error`; none for a topic that is no step's.
+    pub kind: Option<String>,
     pub oldest_at: Option<String>,
 }
 

@@ -44,11 +44,11 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     let body = input::body(&options.body)?;
     let mut headers = Vec::new();
     if let Some(id) = &options.global_id {
-        headers.push(("global-id", encode_header(id.as_str())));
+        headers.push(("global-id", id.to_string()));
     }
     let wait = options.wait.unwrap_or_default();
     if options.wait.is_some() {
-        headers.push(("prefer", format!("wait={}", whole_seconds(wait))));
+        headers.push(("prefer", format!("wait={}", wait.as_secs_f64())));
     }
     let path = format!("/v1/use-cases/{}/sagas", encode(options.use_case.as_str()));
     let request = Request { headers, body: Some(body.as_str().to_owned()), wait, ..Request::default() };
@@ -60,16 +60,6 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
         say(outcome(&started, options.wait, Terminal::detect()))?;
     }
     Ok(Exit::of(options.wait.is_none() || started.status == "completed"))
-}
-
-/// The header counts whole seconds; waiting a little longer is better than giving up early.
-fn whole_seconds(wait: Duration) -> u64 {
-    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
-/// Header values are ASCII; an id with other letters is sent percent-encoded only where it must be.
-fn encode_header(id: &str) -> String {
-    id.to_owned()
 }
 
 fn outcome(started: &Started, waited: Option<Duration>, terminal: Terminal) -> String {
@@ -128,11 +118,5 @@ order-1  compensated
         assert_eq!(told, "order-1  running\n  not ended after 5.0 s; ask again with `saga show order-1`");
         let told = outcome(&started("running"), None, Terminal::plain());
         assert_eq!(told, "order-1  running\n  follow it with `saga show order-1`");
-    }
-
-    #[test]
-    fn a_wait_is_rounded_up_to_seconds() {
-        assert_eq!(whole_seconds(Duration::from_millis(200)), 1);
-        assert_eq!(whole_seconds(Duration::from_secs(5)), 5);
     }
 }

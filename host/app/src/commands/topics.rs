@@ -44,12 +44,13 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
 
 /// Messages wait in it and nobody here takes them: a foreign service's, or a step that is missing.
 pub fn is_dangling(topic: &Topic) -> bool {
-    topic.served == Some(false) && topic.messages + topic.delayed > 0
+    let is_queue = matches!(topic.kind.as_deref(), Some("in" | "compensate"));
+    is_queue && topic.served_here == Some(false) && topic.messages + topic.delayed > 0
 }
 
 fn table(topics: &[&Topic], now: Timestamp, terminal: Terminal) -> String {
     let rows = topics.iter().map(|topic| {
-        let served = match topic.served {
+        let served = match topic.served_here {
             Some(true) => Field::toned(Tone::Good, "here"),
             Some(false) if is_dangling(topic) => Field::toned(Tone::Warning, "not here"),
             Some(false) => Field::toned(Tone::Faint, "not here"),
@@ -75,10 +76,11 @@ mod tests {
     #[test]
     fn a_topic_with_messages_that_nobody_serves_is_dangling() {
         let page: Topics = serde_json::from_value(serde_json::json!({"topics": [
-            {"topic": "a.b.c.in", "messages": 2, "delayed": 0, "in-flight": 1, "served": true},
-            {"topic": "x.y.z.in", "messages": 3, "delayed": 0, "in-flight": 0, "served": false},
-            {"topic": "x.y.w.in", "messages": 0, "delayed": 0, "in-flight": 0, "served": false},
-            {"topic": "a.b.c.error", "messages": 7}
+            {"topic": "a.b.c.in", "messages": 2, "delayed": 0, "in-flight": 1, "kind": "in", "served-here": true},
+            {"topic": "x.y.z.in", "messages": 3, "delayed": 0, "in-flight": 0, "kind": "in", "served-here": false},
+            {"topic": "x.y.w.in", "messages": 0, "delayed": 0, "in-flight": 0, "kind": "in", "served-here": false},
+            {"topic": "x.y.z.error", "messages": 7, "kind": "error", "served-here": false},
+            {"topic": "orders.placed", "messages": 7}
         ]}))
         .expect("the shape of the API");
         let dangling: Vec<&str> =

@@ -1,0 +1,197 @@
+//! `saga bench`: sagas per second and their latency, with as many clients as asked for, each waiting for its saga to end
+//! before it starts the next (a closed loop).
+
+mod direct;
+mod disk;
+mod http;
+mod load;
+mod report;
+mod scratch;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::input;
+use crate::cli::Target;
+use crate::client::Client;
+use crate::client::view::UseCases;
+use crate::config;
+use crate::exit::{Exit, Stop};
+use crate::host::{Host, Threads};
+use crate::progress::Progress;
+use crate::terminal::{Terminal, say};
+
+use direct::Direct;
+use http::OverHttp;
+use load::{Counted, Load};
+use report::Report;
+use scratch::Scratch;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  saga bench                                   the host that runs, or one of its own in a scratch folder here
+  saga bench --scratch --clients 256 --seconds 20
+  saga bench --scratch --clients 1             latency without company
+  saga bench --scratch --native                without WebAssembly: what the sandbox costs
+  saga bench --use-case shop --body '{\"order-id\":\"1\",\"item\":\"book\",\"quantity\":1,\"amount\":20}'
+
+A host of its own is loaded inside its process; --http sends the same load through the API. A host that runs is always
+loaded through its API, with one of its use cases: `bench` or `uc-1-1` if --use-case does not say.")]
+pub struct Options {
+    /// Clients that start sagas, each one after the other.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub clients: u32,
+
+    /// How long to measure, after a second of warming up.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub seconds: u32,
+
+    /// Load a host of its own through its HTTP API.
+    #[arg(long)]
+    pub http: bool,
+
+    /// A native no-op in the place of the step: what is left is the host without its sandbox.
+    #[arg(long)]
+    pub native: bool,
+
+    /// Steps of a saga, for a host of its own.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub steps: u16,
+
+    /// Calls that one sandbox serves, for a host of its own; 0 never throws it away.
+    #[arg(long, default_value_t = 1)]
+    pub calls_per_instance: u32,
+
+    /// A host of its own, also if one runs.
+    #[arg(long)]
+    pub scratch: bool,
+
+    /// Use case to start on a host that runs.
+    #[arg(long, value_name = "NAME", conflicts_with = "scratch")]
+    pub use_case: Option<String>,
+
+    /// Body of each start: JSON text, @file, or - for standard input.
+    #[arg(long, value_name = "JSON|@FILE|-")]
+    pub body: Option<String>,
+
+    /// Configuration of a host of its own: limits and workers are taken from it.
+    #[arg(long, value_name = "FILE", env = "SAGA_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub target: Target,
+}
+
+impl Options {
+    fn asks_for_own_host(&self) -> bool {
+        self.scratch || self.native || self.http
+    }
+
+    fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds.into())
+    }
+}
+
+pub fn run(options: Options) -> anyhow::Result<Exit> {
+    let client = Client::new(&options.target)?;
+    let is_running = !options.asks_for_own_host() && client.is_reachable();
+    if options.use_case.is_some() && !is_running {
+        let message = format!("no host answers at {}, so there is no use case to start; leave --use-case out to measure \
+            a host of its own", client.base());
+        return Err(Stop::unreachable(message).into());
+    }
+    let report = if is_running { running(&options, &client)? } else { own(&options)? };
+    if options.target.json {
+        say(report.json())?;
+    } else {
+        say(report.page(Terminal::detect()))?;
+    }
+    Ok(Exit::of(report.counted.saga_count > 0 && report.counted.error_count == 0))
+}
+
+/// Load the host that runs, through its API.
+fn running(options: &Options, client: &Client) -> anyhow::Result<Report> {
+    let use_cases: UseCases = client.get("/v1/use-cases", Vec::new())?.read()?;
+    let known = |name: &str| use_cases.use_cases.iter().any(|use_case| use_case.name == name);
+    let candidates = options.use_case.as_deref().map_or(vec!["bench", "uc-1-1"], |name| vec![name]);
+    let Some(use_case) = candidates.iter().copied().find(|name| known(name)) else {
+        let message = "the host has no such use case; name one of `saga use-cases` with --use-case, or measure a host \
+            of its own with --scratch";
+        return Err(Stop::no(message).into());
+    };
+    let body = body(options, use_case)?;
+    let progress = Progress::begin(format!("measuring {} with use case {use_case}", client.base()));
+    let fsync = disk::fsync_p50(&std::env::current_dir()?)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let over_http = OverHttp::new(client.base(), options.target.token.as_deref(), use_case, &body)?;
+    let counted = runtime.block_on(Load::of(options).run(over_http, &progress))?;
+    progress.end();
+    let configuration = format!("the host at {} over HTTP, use case {use_case}", client.base());
+    Ok(Report { configuration, clients: options.clients, counted, fsync_p50: fsync })
+}
+
+/// Start a host in a scratch folder, load it, end it.
+fn own(options: &Options) -> anyhow::Result<Report> {
+    let base = config::load(options.config.as_deref()).map_err(|mistakes| Stop::usage(mistakes.to_string()))?.config;
+    let scratch = Scratch::make(options.steps, options.calls_per_instance)?;
+    let config = scratch.config(base);
+    crate::logging::begin(&config.log);
+    let body = body(options, scratch::USE_CASE)?;
+    let progress = Progress::begin("starting a host of its own");
+    let fsync = disk::fsync_p50(scratch.dir())?;
+    let threads = Threads::new(&config)?;
+    let workers = threads.workers.handle().clone();
+    let counted = threads.service.block_on(async {
+        let host = if options.native {
+            Host::start_with(&config, &workers, |plugins| direct::native(plugins)).await?
+        } else {
+            Host::start(&config, &workers).await?
+        };
+        progress.next(format!("measuring it for {} s with {} clients", options.seconds, options.clients));
+        let counted = measure(options, &host, body, &progress).await;
+        host.shut_down().await;
+        counted
+    });
+    threads.end();
+    progress.end();
+    Ok(Report { configuration: described(options), clients: options.clients, counted: counted?, fsync_p50: fsync })
+}
+
+async fn measure(
+    options: &Options,
+    host: &Host,
+    body: host_core::json::Json,
+    progress: &Progress,
+) -> anyhow::Result<Counted> {
+    if options.http {
+        let over_http = OverHttp::new(&host.url(), None, scratch::USE_CASE, &body)?;
+        Load::of(options).run(over_http, progress).await
+    } else {
+        Load::of(options).run(Direct::new(host, body), progress).await
+    }
+}
+
+fn body(options: &Options, use_case: &str) -> anyhow::Result<host_core::json::Json> {
+    let default = match use_case {
+        "uc-1-1" => r#"{"order-id":"bench","account":"bench","asset":"BTC","amount":"0.00000001"}"#,
+        _ => r#"{"order-id":"bench","amount":12.50}"#,
+    };
+    input::body(options.body.as_deref().unwrap_or(default))
+}
+
+fn described(options: &Options) -> String {
+    let way = if options.http { "over HTTP" } else { "in process" };
+    let steps = options.steps;
+    if options.native {
+        return format!("embedded broker and store, {way}, {steps} native steps");
+    }
+    let calls = match options.calls_per_instance {
+        0 => "unlimited calls".to_owned(),
+        1 => "1 call".to_owned(),
+        calls => format!("{calls} calls"),
+    };
+    format!("embedded broker and store, {way}, {steps} wasm steps, {calls} an instance")
+}

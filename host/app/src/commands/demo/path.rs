@@ -1,0 +1,113 @@
+//! The one table: each saga's path forward and back, and how it ended.
+
+use super::play::Played;
+use crate::client::view::{Call, Saga};
+use crate::terminal::{Field, Terminal, Tone, between, span};
+
+pub fn table(played: &[Played], terminal: Terminal) -> String {
+    let rows = played.iter().map(|played| {
+        let took = between(&played.saga.started_at, &played.saga.updated_at).map(span);
+        vec![
+            Field::new(&played.saga.global_id),
+            Field::new(played.use_case),
+            Field::new(path(&played.saga)),
+            ended(played),
+            Field::maybe(took),
+        ]
+    });
+    terminal.table(&["saga", "use case", "path forward and back", "how it ended", "time"], rows.collect())
+}
+
+fn ended(played: &Played) -> Field {
+    let saga = &played.saga;
+    if !played.is_as_expected() {
+        return Field::toned(Tone::Bad, format_args!("{} (expected {})", saga.status, played.expected));
+    }
+    let cause = saga.failure.as_ref().map(|failure| format!(": {}", failure.code)).unwrap_or_default();
+    Field::toned(Tone::of_word(&saga.status), format_args!("{}{cause}", saga.status))
+}
+
+/// `validate ✓ → core ✓ → service-b ✗ ⟲ core ↩ ← …`: forward as far as it came, then back in the order of undoing.
+fn path(saga: &Saga) -> String {
+    let forward: Vec<String> = saga
+        .steps
+        .iter()
+        .filter(|step| step.handle.state != "not-reached")
+        .map(|step| format!("{} {}", short(&step.address), mark(&step.handle, "✓")))
+        .collect();
+    let back: Vec<String> = saga
+        .steps
+        .iter()
+        .rev()
+        .filter_map(|step| {
+            let call = step.compensate.as_ref().filter(|call| call.state != "not-reached")?;
+            Some(format!("{} {}", short(&step.address), mark(call, "↩")))
+        })
+        .collect();
+    let turn = if back.is_empty() { "" } else { " ⟲ " };
+    format!("{}{turn}{}", forward.join(" → "), back.join(" → "))
+}
+
+/// The last word of an address tells the steps of one saga apart.
+fn short(address: &str) -> &str {
+    address.rsplit('.').next().unwrap_or(address)
+}
+
+fn mark(call: &Call, done: &str) -> String {
+    let mark = match call.state.as_str() {
+        "done" => done,
+        "rejected" => "✗",
+        "failed" => "‼",
+        "skipped" => "–",
+        "waiting" | "retrying" | "pending" => "…",
+        other => other,
+    };
+    if call.attempts > 1 { format!("{mark} ({} tries)", call.attempts) } else { mark.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(state: &str, attempts: u32) -> serde_json::Value {
+        serde_json::json!({"state": state, "attempts": attempts})
+    }
+
+    fn played(status: &str, expected: &'static str) -> Played {
+        let saga = serde_json::from_value(serde_json::json!({
+            "global-id": "trade-refused-1", "use-case": "uc-1-2", "status": status,
+            "started-at": "2026-11-22T18:00:00.000Z", "updated-at": "2026-11-22T18:00:00.021Z",
+            "steps": [
+                {"position": 0, "address": "exchange.orders.validate", "handle": call("done", 1), "compensate": call("done", 1)},
+                {"position": 1, "address": "exchange.ledger.core", "handle": call("done", 2), "compensate": call("done", 1)},
+                {"position": 2, "address": "exchange.settlement.service-b", "handle": call("rejected", 1), "compensate": null},
+                {"position": 3, "address": "exchange.settlement.service-c", "handle": call("not-reached", 0), "compensate": null}
+            ],
+            "failure": {"position": 2, "address": "exchange.settlement.service-b", "direction": "handle",
+                        "kind": "rejected", "code": "limit-exceeded", "reason": "too much", "at": "2026-11-22T18:00:00.010Z"}
+        }))
+        .expect("the shape of the contract");
+        Played { use_case: "uc-1-2", expected, saga }
+    }
+
+    #[test]
+    fn the_path_leads_forward_and_back() {
+        assert_eq!(
+            path(&played("compensated", "compensated").saga),
+            "validate ✓ → core ✓ (2 tries) → service-b ✗ ⟲ core ↩ → validate ↩"
+        );
+    }
+
+    #[test]
+    fn the_end_tells_the_cause_and_what_was_not_expected() {
+        assert_eq!(ended(&played("compensated", "compensated")).text, "compensated: limit-exceeded");
+        assert_eq!(ended(&played("failed", "completed")).text, "failed (expected completed)");
+    }
+
+    #[test]
+    fn one_table_shows_all() {
+        let table = table(&[played("compensated", "compensated")], Terminal::plain());
+        assert!(table.contains("trade-refused-1   uc-1-2     validate ✓"), "{table}");
+        assert!(table.contains("21.0 ms"), "{table}");
+    }
+}

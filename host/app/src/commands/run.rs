@@ -1,0 +1,117 @@
+//! `saga run` and `saga dev`: the host, until a signal ends it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{self, Config, Loaded, LogFormat, LogLevel};
+use crate::exit::{Exit, Stop};
+use crate::host::{Host, Threads};
+use crate::logging;
+use crate::terminal::{note, say};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  saga run                                  ./saga.toml if there is one, else the defaults
+  saga run --config /etc/saga/saga.toml
+  SAGA_LISTEN=127.0.0.1:8080 saga run       every key can be set from the environment, which wins
+
+One line is printed when the host is ready. SIGTERM and Ctrl-C end it in order: no new work is taken, calls that run may
+finish (shutdown.drain), the rest is there after the next start. A second Ctrl-C ends it at once, which does no harm.")]
+pub struct RunOptions {
+    /// Configuration file; ./saga.toml if there is one, else the defaults.
+    #[arg(long, value_name = "FILE", env = "SAGA_CONFIG")]
+    pub config: Option<PathBuf>,
+
+    /// Address to listen on, over the configuration. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  saga dev                                       the host, with a log line for every transition
+  saga build steps/payment --out plugins         in another terminal: the host serves the new version at once
+
+It is the host of `saga run` with readable logs at the level `debug`. Rebuilding plugins when their sources are saved comes
+with a later version; until then `saga build --out plugins` does it by hand.")]
+pub struct DevOptions {
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+pub fn run(options: RunOptions) -> anyhow::Result<Exit> {
+    let loaded = load(&options)?;
+    serve(loaded)
+}
+
+pub fn dev(options: DevOptions) -> anyhow::Result<Exit> {
+    let mut loaded = load(&options.run)?;
+    loaded.config.log.format = LogFormat::Text;
+    loaded.config.log.level = LogLevel::Debug;
+    serve(loaded)
+}
+
+fn load(options: &RunOptions) -> Result<Loaded, Stop> {
+    let mut loaded = config::load(options.config.as_deref()).map_err(|mistakes| Stop::usage(mistakes.to_string()))?;
+    if let Some(listen) = options.listen {
+        loaded.config.listen = listen;
+    }
+    Ok(loaded)
+}
+
+fn serve(loaded: Loaded) -> anyhow::Result<Exit> {
+    logging::begin(&loaded.config.log);
+    for warning in &loaded.warnings {
+        tracing::warn!(%warning, "the configuration is odd");
+    }
+    let threads = Threads::new(&loaded.config)?;
+    let workers = threads.workers.handle().clone();
+    let ended = threads.service.block_on(until_signalled(&loaded.config, &workers));
+    threads.end();
+    ended.map(|()| Exit::Success)
+}
+
+async fn until_signalled(config: &Config, workers: &tokio::runtime::Handle) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    let host = tokio::select! {
+        host = Host::start(config, workers) => host?,
+        // Nothing was taken yet: there is nothing to drain.
+        _ = signals.next() => return Ok(()),
+    };
+    say(format_args!("saga is ready at {}", host.url()))?;
+    let name = signals.next().await;
+    tracing::info!(signal = name, "the host is stopping");
+    note(format_args!("stopping after {name}; again to end at once"));
+    tokio::select! {
+        () = host.shut_down() => Ok(()),
+        _ = signals.next() => Ok(()),
+    }
+}
+
+/// The signals that end a host.
+pub struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// From now on these signals do not kill the process.
+    pub fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("listening for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    /// The next one's name. Cancel-safe.
+    pub async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "Ctrl-C",
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! A host in this process: the order in which the rooms start, and the order in which they end.
+//! `run`, `dev`, `demo` and `bench` are hosts of this one kind.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use host_core::limits::Limits;
+use host_engine::clock::{Clock, SystemClock};
+use host_engine::commit::Commit;
+use host_engine::failpoint::FailPoints;
+use host_engine::{Engine, Parts, Served};
+use host_monitor::door::Readiness;
+use host_monitor::{Handle, Inputs, Monitor};
+use host_runtime::{Plugins, PluginsOptions, Snapshot, StepRunner};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::door::HostDoor;
+use crate::use_cases::UseCases;
+use crate::wiring::{self, Wired};
+
+/// How long requests that are under way may take to end once nothing runs any more.
+const REQUESTS_DRAIN: Duration = Duration::from_secs(3);
+
+/// The threads of a host. Steps have their own: one that computes for a second must not hold up an answer.
+pub struct Threads {
+    pub service: Runtime,
+    pub workers: Runtime,
+}
+
+impl Threads {
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let mut workers = tokio::runtime::Builder::new_multi_thread();
+        if config.limits.workers > 0 {
+            workers.worker_threads(config.limits.workers);
+        }
+        let mut service = tokio::runtime::Builder::new_multi_thread();
+        Ok(Self {
+            service: service.enable_all().thread_name("saga-service").build().context("starting threads")?,
+            workers: workers.enable_all().thread_name("saga-worker").build().context("starting threads")?,
+        })
+    }
+
+    /// Let go of threads that are busy with a call that does not end.
+    pub fn end(self) {
+        self.workers.shutdown_background();
+        self.service.shutdown_timeout(REQUESTS_DRAIN);
+    }
+}
+
+/// A running host.
+pub struct Host {
+    engine: Arc<Engine>,
+    monitor: Handle,
+    door: Arc<HostDoor>,
+    plugins: Plugins,
+    commit: Arc<dyn Commit>,
+    close: Box<dyn FnOnce() + Send>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    drain: Duration,
+}
+
+impl Host {
+    /// Start everything. Ready for work on return.
+    pub async fn start(config: &Config, workers: &tokio::runtime::Handle) -> anyhow::Result<Host> {
+        Self::start_with(config, workers, |plugins| Arc::new(plugins.clone())).await
+    }
+
+    /// The same, with another runner of steps in front of the plugins.
+    pub async fn start_with(
+        config: &Config,
+        workers: &tokio::runtime::Handle,
+        runner: impl FnOnce(&Plugins) -> Arc<dyn StepRunner>,
+    ) -> anyhow::Result<Host> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let fail_points = Arc::new(fail_points()?);
+        let use_cases = open_use_cases(config)?;
+        let Wired { commit, store, broker, close } = {
+            let (config, clock, fail_points) = (config.clone(), clock.clone(), fail_points.clone());
+            tokio::task::spawn_blocking(move || wiring::wire(&config, clock, fail_points)).await??
+        };
+        // Before the engine writes its first record, so that the monitor misses none.
+        let journal = commit.follow();
+        let door = Arc::new(HostDoor::new(use_cases.clone()));
+        let inputs = Inputs { door: door.clone(), store: store.clone(), broker: broker.clone(), journal };
+        let monitor = Monitor::start(monitor_options(config), inputs).await?;
+        let plugins = open_plugins(config).await?;
+        door.show_plugins(plugins.clone());
+
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        tasks.spawn(use_cases.clone().watch(stop.clone()));
+        tasks.spawn({
+            let (plugins, stop) = (plugins.clone(), stop.clone());
+            async move { plugins.watch(stop).await }
+        });
+        let served = follow_served(&plugins, &tasks, stop.clone());
+        let definitions = use_cases.revisions();
+        let parts = Parts {
+            commit: commit.clone(),
+            store,
+            broker,
+            runner: runner(&plugins),
+            use_cases,
+            clock,
+            fail_points,
+            served,
+            definitions,
+            workers: workers.clone(),
+        };
+        let engine = Arc::new(Engine::start_up(parts, engine_options(config)).await?);
+        door.open(engine.clone());
+        watch_commit(&commit, &door, &tasks, stop.clone());
+        Ok(Host { engine, monitor, door, plugins, commit, close, stop, tasks, drain: config.shutdown.drain })
+    }
+
+    /// Where the API listens.
+    pub fn address(&self) -> SocketAddr {
+        self.monitor.address()
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    pub fn monitor(&self) -> &Handle {
+        &self.monitor
+    }
+
+    pub fn plugins(&self) -> &Plugins {
+        &self.plugins
+    }
+
+    /// End in order: no new work, what runs may finish, then the API, then the disk.
+    pub async fn shut_down(self) {
+        self.door.close(Readiness::Stopping);
+        self.engine.shut_down(self.drain).await;
+        self.monitor.shutdown(REQUESTS_DRAIN).await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        let close = self.close;
+        if tokio::task::spawn_blocking(close).await.is_err() {
+            tracing::error!("the last batch could not be written");
+        }
+        drop(self.commit);
+    }
+}
+
+/// For tests that kill the host at a named place.
+fn fail_points() -> anyhow::Result<FailPoints> {
+    match std::env::var("SAGA_FAIL_POINT") {
+        Ok(text) => Ok(FailPoints::parse(&text)?),
+        Err(_) => Ok(FailPoints::default()),
+    }
+}
+
+fn open_use_cases(config: &Config) -> anyhow::Result<Arc<UseCases>> {
+    let archive_dir = match config.store.kind {
+        crate::config::StoreKind::Embedded => Some(config.data_dir.join("use-cases")),
+        crate::config::StoreKind::Memory => None,
+    };
+    UseCases::open(config.use_cases_dir.clone(), archive_dir)
+}
+
+async fn open_plugins(config: &Config) -> anyhow::Result<Plugins> {
+    let options = PluginsOptions::new(config.plugins_dir.clone(), config.data_dir.join("artefacts"));
+    Ok(Plugins::open(options).await?)
+}
+
+fn message_limits(config: &Config) -> Limits {
+    Limits {
+        body_bytes_max: config.limits.body.as_usize(),
+        meta_bytes_max: config.limits.meta.as_usize(),
+        step_count_max: config.limits.steps,
+    }
+}
+
+fn monitor_options(config: &Config) -> host_monitor::Options {
+    let limits = host_monitor::Limits {
+        body_bytes_max: config.limits.body.as_usize(),
+        meta_bytes_max: config.limits.meta.as_usize(),
+        connection_count_max: config.limits.connections,
+        ..host_monitor::Limits::default()
+    };
+    let token = config.token.as_ref().map(|token| token.reveal().to_owned());
+    host_monitor::Options { listen: config.listen, token, limits }
+}
+
+fn engine_options(config: &Config) -> host_engine::Options {
+    host_engine::Options {
+        limits: message_limits(config),
+        host_name: config.host_name.clone(),
+        in_flight_max: config.limits.in_flight,
+        backlog_max: config.limits.backlog,
+        signal_memory: config.retention.signals,
+        finished_kept: config.retention.finished,
+    }
+}
+
+/// The engine's view of the plugins, kept up to date.
+fn follow_served(plugins: &Plugins, tasks: &TaskTracker, stop: CancellationToken) -> watch::Receiver<Arc<Served>> {
+    let mut snapshots = plugins.subscribe();
+    let first = served(&snapshots.borrow_and_update());
+    let (sender, receiver) = watch::channel(Arc::new(first));
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = snapshots.changed() => if changed.is_err() { return },
+            }
+            let next = served(&snapshots.borrow_and_update());
+            sender.send_if_modified(|served| {
+                let is_new = **served != next;
+                if is_new {
+                    *served = Arc::new(next);
+                }
+                is_new
+            });
+        }
+    });
+    receiver
+}
+
+fn served(snapshot: &Snapshot) -> Served {
+    let manifests = snapshot.addresses().filter_map(|address| {
+        let manifest = snapshot.serving(address)?.manifest.clone()?;
+        Some((address.clone(), manifest))
+    });
+    Served { steps: manifests.collect() }
+}
+
+/// Tell callers when the disk failed: the host then answers questions and takes no more work.
+fn watch_commit(commit: &Arc<dyn Commit>, door: &Arc<HostDoor>, tasks: &TaskTracker, stop: CancellationToken) {
+    let (commit, door) = (commit.clone(), door.clone());
+    tasks.spawn(async move {
+        // No unit has this number: the wait ends when the committer does.
+        let end_of_time = host_core::id::Lsn(u64::MAX);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            ended = commit.durable(end_of_time) => if let Err(stopped) = ended {
+                tracing::error!(error = %stopped, "the host takes no more work");
+                door.close(Readiness::Failed(stopped.to_string()));
+            },
+        }
+    });
+}

@@ -1,0 +1,61 @@
+//! Builds the broker, the store and their commit from the names in the configuration. The only `match` on the name of
+//! a driver; everybody else sees the traits.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use host_broker::Broker;
+use host_broker::drivers::embedded::{EmbeddedBroker, EmbeddedOptions};
+use host_core::table::Tables;
+use host_engine::clock::Clock;
+use host_engine::commit::{Commit, Joint};
+use host_engine::failpoint::FailPoints;
+use host_store::Store;
+use host_store::backends::fjall::FjallTables;
+use host_store::backends::memory::MemoryTables;
+use host_store::embedded::EmbeddedStore;
+
+use crate::config::{BrokerKind, Config, StoreKind};
+
+/// The rooms behind the engine.
+pub struct Wired {
+    pub commit: Arc<dyn Commit>,
+    pub store: Arc<dyn Store>,
+    pub broker: Arc<dyn Broker>,
+    /// Writes what is open and lets go of the data folder. Blocks.
+    pub close: Box<dyn FnOnce() + Send>,
+}
+
+/// Open what the configuration names. Blocks: a database is read.
+pub fn wire(config: &Config, clock: Arc<dyn Clock>, fail_points: Arc<FailPoints>) -> anyhow::Result<Wired> {
+    match config.broker.kind {
+        BrokerKind::Embedded => embedded(config, clock, fail_points),
+    }
+}
+
+/// Broker and store in one database.
+fn embedded(config: &Config, clock: Arc<dyn Clock>, fail_points: Arc<FailPoints>) -> anyhow::Result<Wired> {
+    let tables: Arc<dyn Tables> = match config.store.kind {
+        StoreKind::Embedded => open_database(&config.data_dir)?,
+        StoreKind::Memory => Arc::new(MemoryTables::new()),
+    };
+    let store = Arc::new(EmbeddedStore::open(tables.clone())?);
+    let options = EmbeddedOptions {
+        kept_age_max: config.retention.log_age,
+        kept_bytes_max: config.retention.log_size.0,
+        ..EmbeddedOptions::default()
+    };
+    let broker = Arc::new(EmbeddedBroker::open(tables.clone(), options)?);
+    let last = store.last_lsn();
+    let commit = Joint::start(store.clone(), broker.clone(), tables, clock, fail_points, last)
+        .context("starting the thread that writes the journal")?;
+    Ok(Wired { commit: commit.clone(), store, broker, close: Box::new(move || commit.close()) })
+}
+
+fn open_database(data_dir: &Path) -> anyhow::Result<Arc<dyn Tables>> {
+    let folder = data_dir.join("db");
+    std::fs::create_dir_all(&folder).with_context(|| format!("making the data folder {}", folder.display()))?;
+    let tables = FjallTables::open(&folder).with_context(|| format!("opening the data folder {}", data_dir.display()))?;
+    Ok(Arc::new(tables))
+}
