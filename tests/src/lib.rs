@@ -2,4 +2,19 @@
 //! the source tree. It must not know the host's rooms: what it cannot see from outside, users cannot see either.
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod artefacts;
+pub mod check;
+pub mod host;
+pub mod installation;
+pub mod load;
 pub mod tidy;
+
+/// The examples of the pages are compiled like those of the code.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/writing-steps-rust.md")]
+    struct WritingSteps;
+}
