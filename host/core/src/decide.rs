@@ -2,18 +2,19 @@
 //! Invariant: every transition consumes the saga's one message and yields exactly one continuation, so a saga never
 //! forks and never vanishes: it has one message on its way, or one that waits, or one before a person, or it is over.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::envelope::{CompensationEntry, Envelope, encode};
+use crate::envelope::{CompensationEntry, Envelope, encode, meta_bytes, meta_bytes_at_most};
 use crate::failure::{Failure, FailureKind};
 use crate::id::{Digest, Direction, WaitKey};
 use crate::json::Json;
-use crate::limits;
+use crate::limits::{self, Limits};
 use crate::manifest::{Retry, Wait};
-use crate::outcome::{Answer, Fault, Outcome};
-use crate::record::{EndStatus, Event, Verb};
+use crate::outcome::{Answer, Fault, FaultKind, Outcome};
+use crate::record::{EndStatus, Event, Standing, Verb};
 use crate::retry::{Jitter, RetryPolicy};
 use crate::time::Timestamp;
 use crate::unit::{Attempts, Mark, OnTimeout};
@@ -134,15 +135,19 @@ impl Case<'_> {
     /// On to the next stop in the direction of travel, with nothing learned at this one.
     fn go_on(&self, body: Json, events: SmallVec<[Event; 2]>) -> Transition {
         let meta = &self.envelope.meta;
-        match (meta.advanced(), meta.direction) {
+        let next = if self.is_second_try() { None } else { meta.advanced() };
+        match (next, meta.direction) {
             (Some(meta), _) => Transition::new(events, Next::Publish(Box::new(Envelope { meta, body }))),
             (None, Direction::Handle) => Transition::ended(events, EndStatus::Completed),
             (None, Direction::Compensate) => Transition::ended(events, self.compensated_status()),
         }
     }
 
+    /// How a saga ends whose last compensation is this one, done.
     fn compensated_status(&self) -> EndStatus {
-        if self.envelope.meta.compensation_failed { EndStatus::CompensationFailed } else { EndStatus::Compensated }
+        let meta = &self.envelope.meta;
+        let others_given_up = meta.given_up.iter().any(|position| *position != meta.position());
+        if others_given_up { EndStatus::CompensationFailed } else { EndStatus::Compensated }
     }
 
     fn rejected(&self, code: &str, reason: &str, details: Option<Json>) -> Transition {
@@ -173,12 +178,18 @@ impl Case<'_> {
         })
     }
 
+    /// A fault has a small budget of its own, and then a person: what would have to be undone was done by code that
+    /// works, and the code that does not can be replaced.
     fn fault(&self, fault: Fault) -> Transition {
         let kind = FailureKind::from(fault.kind);
         let attempts = Attempts { fault_count: self.attempts.fault_count.saturating_add(1), ..self.attempts };
         let why = (fault.reason.as_str(), Some(kind), None);
         self.again_or(self.rules.retry.fault, attempts, self.attempts.fault_count, why, |case| {
-            case.exhausted(case.failure(kind, kind.as_str(), &fault.reason))
+            let failure = case.failure(kind, kind.as_str(), &fault.reason);
+            match case.envelope.meta.direction {
+                Direction::Handle => case.dead_lettered(failure),
+                Direction::Compensate => case.compensation_given_up(failure),
+            }
         })
     }
 
@@ -192,6 +203,7 @@ impl Case<'_> {
         (reason, fault, after): (&str, Option<FailureKind>, Option<Duration>),
         exhausted: impl FnOnce(&Self) -> Transition,
     ) -> Transition {
+        let after = after.map(|after| after.min(limits::WAIT_TIMEOUT_MAX));
         let Some(delay) = policy.delay_after(failed_before.saturating_add(1), self.moment.jitter, after) else {
             return exhausted(self);
         };
@@ -219,7 +231,7 @@ impl Case<'_> {
     }
 
     fn wait_expired(&self, key: &WaitKey, reason: &str, on_timeout: OnTimeout) -> Transition {
-        if self.is_past_deadline() {
+        if is_past_deadline(self.envelope, self.rules.policy, self.moment.now) {
             return self.deadline_passed();
         }
         let reason = format!("waited in vain for {key}: {reason}");
@@ -232,19 +244,22 @@ impl Case<'_> {
     }
 
     fn deadline_passed(&self) -> Transition {
-        assert!(self.may_meet_deadline(), "a deadline stops only what can still be turned round");
         let kind = FailureKind::Deadline;
         let reason = match self.envelope.meta.deadline {
-            Some(deadline) => format!("the saga's deadline {deadline} passed before this step began"),
-            None => "the saga's deadline passed before this step began".to_owned(),
+            Some(deadline) => format!("the saga's deadline {deadline} passed before this step was done"),
+            None => "the saga's deadline passed before this step was done".to_owned(),
         };
-        self.turn_round(self.failure(kind, kind.as_str(), &reason), None)
+        let failure = self.failure(kind, kind.as_str(), &reason);
+        // A deadline stops only what can still be turned round; asked for anything else, leave it to a person.
+        if self.may_meet_deadline() { self.turn_round(failure, None) } else { self.dead_lettered(failure) }
     }
 
     fn acted(&self, mark: Mark) -> Transition {
         let meta = &self.envelope.meta;
-        let asked = mark.reason.as_deref().unwrap_or("asked for by a person").to_owned();
-        let event = Event::Acted { verb: mark.verb, who: mark.who, reason: mark.reason };
+        let reason = mark.reason.map(|reason| limits::cut(&reason, limits::REASON_BYTES_MAX));
+        let asked = reason.as_deref().unwrap_or("asked for by a person").to_owned();
+        let who = limits::cut(&mark.who, limits::WHO_BYTES_MAX);
+        let event = Event::Acted { verb: mark.verb, who, reason };
         let mut transition = match (mark.verb, meta.direction) {
             (Verb::Retry, _) => {
                 Transition::new(SmallVec::new(), Next::Again { due: self.moment.now, attempts: Attempts::default() })
@@ -285,11 +300,18 @@ impl Case<'_> {
         match self.rules.policy.on_compensation_failure {
             OnCompensationFailure::Stop => self.dead_lettered(failure),
             OnCompensationFailure::Continue => {
-                let event = Event::DeadLettered { failure: failure.clone(), letter: encode(self.envelope) };
-                let mut marked = self.envelope.clone();
-                marked.meta.compensation_failed = true;
-                let case = Case { envelope: &marked, ..*self };
-                let mut transition = case.go_on(marked.body.clone(), smallvec![event]);
+                let body = self.envelope.body.clone();
+                let letter = Envelope { meta: self.envelope.meta.clone().with_given_up(), body: body.clone() };
+                let event = Event::DeadLettered {
+                    failure: failure.clone(),
+                    letter: encode(&letter),
+                    standing: Standing::Beside,
+                };
+                let next = if self.is_second_try() { None } else { letter.meta.advanced() };
+                let mut transition = match next {
+                    Some(meta) => Transition::new(smallvec![event], Next::Publish(Box::new(Envelope { meta, body }))),
+                    None => Transition::ended(smallvec![event], EndStatus::CompensationFailed),
+                };
                 transition.aside = Some(failure);
                 transition
             }
@@ -298,7 +320,14 @@ impl Case<'_> {
 
     fn dead_lettered(&self, failure: Failure) -> Transition {
         let letter = encode(self.envelope);
-        Transition::new(smallvec![Event::DeadLettered { failure: failure.clone(), letter }], Next::DeadLetter(failure))
+        let event = Event::DeadLettered { failure: failure.clone(), letter, standing: Standing::InTheWay };
+        Transition::new(smallvec![event], Next::DeadLetter(failure))
+    }
+
+    /// A compensation that was given up once already: those behind it have had their turn.
+    fn is_second_try(&self) -> bool {
+        let meta = &self.envelope.meta;
+        meta.direction == Direction::Compensate && meta.given_up.contains(&meta.position())
     }
 
     fn failure(&self, kind: FailureKind, code: &str, reason: &str) -> Failure {
@@ -308,24 +337,19 @@ impl Case<'_> {
             address: meta.address().clone(),
             direction: meta.direction,
             kind,
-            code: limits::cut(code, limits::CODE_BYTES_MAX),
-            reason: limits::cut(reason, limits::REASON_BYTES_MAX),
+            code: limits::cut(&printable(code), limits::CODE_BYTES_MAX),
+            reason: limits::cut(&printable(reason), limits::REASON_BYTES_MAX),
             at: self.moment.now,
         }
     }
 
     /// Whether the pivot's `handle` was done: then the saga only goes forward.
     fn is_past_pivot(&self) -> bool {
-        let position = self.envelope.meta.position();
-        self.rules.policy.pivot.is_some_and(|pivot| position > pivot)
+        is_past_pivot(self.envelope, self.rules.policy)
     }
 
     fn may_meet_deadline(&self) -> bool {
         self.envelope.meta.direction == Direction::Handle && !self.is_past_pivot()
-    }
-
-    fn is_past_deadline(&self) -> bool {
-        self.may_meet_deadline() && self.envelope.meta.deadline.is_some_and(|deadline| deadline <= self.moment.now)
     }
 
     fn before_deadline(&self, at: Timestamp) -> Timestamp {
@@ -336,11 +360,65 @@ impl Case<'_> {
     }
 }
 
+/// Without control characters but line breaks: a failure travels on in `meta`, where each of the others takes six bytes.
+fn printable(text: &str) -> Cow<'_, str> {
+    let unprintable = |character: char| character.is_control() && character != '\n' && character != '\t';
+    if text.contains(unprintable) { Cow::Owned(text.replace(unprintable, " ")) } else { Cow::Borrowed(text) }
+}
+
+/// The answer, unless the message that it leads to would be over a limit: then it is a fault of the plugin, said while
+/// its call can still be told so, and not at the next step. Asked before `decide`.
+pub fn bounded(envelope: &Envelope, answer: Answer, limits: &Limits) -> Answer {
+    match answer {
+        Answer::Outcome(Outcome::Done { body, compensation }) => {
+            let over = over_body(&body, limits).or_else(|| over_meta(envelope, compensation.as_ref(), limits));
+            match over {
+                None => Answer::Outcome(Outcome::Done { body, compensation }),
+                Some(reason) => Answer::Fault(Fault { kind: FaultKind::OutputLimit, reason }),
+            }
+        }
+        Answer::Outcome(Outcome::Rejected { .. } | Outcome::Retry { .. } | Outcome::Wait { .. }) | Answer::Fault(_) => {
+            answer
+        }
+    }
+}
+
+fn over_body(body: &Json, limits: &Limits) -> Option<String> {
+    let (bytes, bytes_max) = (body.len(), limits.body_bytes_max);
+    (bytes > bytes_max).then(|| format!("the body it gave back has {bytes} bytes, the limit is {bytes_max}"))
+}
+
+/// All compensation logs travel in `meta`, and so will the failure that turns the saga round.
+fn over_meta(envelope: &Envelope, compensation: Option<&Json>, limits: &Limits) -> Option<String> {
+    let (meta, log) = match (envelope.meta.direction, compensation) {
+        (Direction::Handle, Some(log)) => (&envelope.meta, log),
+        (Direction::Handle, None) | (Direction::Compensate, _) => return None,
+    };
+    let bytes_max = limits.meta_bytes_max - limits::FAILURE_BYTES_RESERVED.min(limits.meta_bytes_max / 2);
+    let added = log.len() + limits::LOG_ENTRY_BYTES;
+    if meta_bytes_at_most(meta) + added <= bytes_max {
+        return None;
+    }
+    let bytes = meta_bytes(meta) + added;
+    (bytes > bytes_max).then(|| {
+        format!(
+            "with its compensation log of {} bytes the head of the message has {bytes}, the limit is {bytes_max}; \
+             hand back a key of what is to be undone instead of the data",
+            log.len()
+        )
+    })
+}
+
 /// Whether a delivery must be turned round for its deadline instead of being run.
 pub fn is_past_deadline(envelope: &Envelope, policy: Policy, now: Timestamp) -> bool {
     let meta = &envelope.meta;
-    let past_pivot = policy.pivot.is_some_and(|pivot| meta.position() > pivot);
-    meta.direction == Direction::Handle && !past_pivot && meta.deadline.is_some_and(|deadline| deadline <= now)
+    meta.direction == Direction::Handle
+        && !is_past_pivot(envelope, policy)
+        && meta.deadline.is_some_and(|deadline| deadline <= now)
+}
+
+fn is_past_pivot(envelope: &Envelope, policy: Policy) -> bool {
+    policy.pivot.is_some_and(|pivot| envelope.meta.position() > pivot)
 }
 
 impl Transition {

@@ -8,6 +8,7 @@ mod layout;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::failure::Failure;
 use crate::id::{Digest, Direction, GlobalId, MessageId, Position, StepAddress, UseCaseName};
@@ -17,7 +18,7 @@ use crate::time::Timestamp;
 use layout::Layout;
 
 pub use decode::{DecodeError, DecodeReason, decode};
-pub use encode::{encode, meta_bytes};
+pub use encode::{encode, meta_bytes, meta_bytes_at_most};
 
 /// One message of a saga, decoded. Cloning is cheap: everything large is shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +40,9 @@ pub struct Meta {
     pub use_case: Option<UseCaseRef>,
     pub compensation_log: CompensationLog,
     pub failure: Option<Arc<Failure>>,
-    /// A compensation on the way was given up under `on-compensation-failure = "continue"`.
-    pub compensation_failed: bool,
+    /// Steps whose compensation was given up on the way, under `on-compensation-failure = "continue"`, in the order of
+    /// travel. A message to one of them is a second try, asked for by a person; it leads no further.
+    pub given_up: SmallVec<[Position; 2]>,
     pub deadline: Option<Timestamp>,
     /// The members that the host does not know and the places of those it does, so that `encode` writes each where it
     /// stood. None for a text as the host itself writes it.
@@ -131,7 +133,7 @@ impl Meta {
             use_case: None,
             compensation_log: Arc::from([]),
             failure: None,
-            compensation_failed: false,
+            given_up: SmallVec::new(),
             deadline: None,
             layout: None,
         })
@@ -206,6 +208,15 @@ impl Meta {
         })
     }
 
+    /// The same head, with the addressee's compensation given up. Naming it again changes nothing.
+    pub fn with_given_up(mut self) -> Self {
+        let position = self.position();
+        if !self.given_up.contains(&position) {
+            self.given_up.push(position);
+        }
+        self
+    }
+
     /// The entry of a finished step, if the message carries it.
     pub fn compensation_entry(&self, position: Position) -> Option<&CompensationEntry> {
         self.compensation_log.iter().find(|entry| entry.position == position)
@@ -213,9 +224,11 @@ impl Meta {
 
     /// The same head with this entry added, or put in the place of an older one.
     pub fn with_compensation_entry(mut self, entry: CompensationEntry) -> Self {
-        let others = self.compensation_log.iter().filter(|other| other.position != entry.position).cloned();
-        let mut log: Vec<_> = others.chain([entry.clone()]).collect();
-        log.sort_by_key(|entry| entry.position);
+        let position = entry.position;
+        let mut log = Vec::with_capacity(self.compensation_log.len() + 1);
+        log.extend(self.compensation_log.iter().filter(|other| other.position != position).cloned());
+        let place = log.partition_point(|other| other.position < position);
+        log.insert(place, entry);
         self.compensation_log = log.into();
         self
     }

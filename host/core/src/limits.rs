@@ -15,8 +15,16 @@ pub const TOPIC_BYTES_MAX: usize = 249;
 pub const REASON_BYTES_MAX: usize = 4096;
 /// Bytes of a rejection code.
 pub const CODE_BYTES_MAX: usize = 128;
+/// Bytes of the name of who acted.
+pub const WHO_BYTES_MAX: usize = 256;
 /// Steps that a `Position` can count, whatever an operator configures.
 pub const STEPS_HARD_MAX: usize = 1024;
+
+/// Bytes of `meta` that compensation logs leave free for a failure: its code and reason with every line break escaped,
+/// its address and time.
+pub const FAILURE_BYTES_RESERVED: usize = 2 * (REASON_BYTES_MAX + CODE_BYTES_MAX) + ADDRESS_BYTES_MAX + 512;
+/// Bytes of an entry of the compensation log beside the log itself: position, digest, names.
+pub const LOG_ENTRY_BYTES: usize = 128;
 
 /// Where the journal is published: no step's and no use case's.
 pub const JOURNAL_TOPIC: &str = "saga.journal";

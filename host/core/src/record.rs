@@ -12,6 +12,7 @@ use crate::envelope::UseCaseRef;
 use crate::failure::Failure;
 use crate::id::{Digest, Direction, GlobalId, MessageId, Position, StepAddress, WaitKey};
 use crate::json::Json;
+use crate::limits::STEPS_HARD_MAX;
 use crate::time::Timestamp;
 
 /// One transition of one saga.
@@ -49,7 +50,7 @@ pub enum Event {
     /// Released by a signal.
     Signalled { key: WaitKey },
     /// Put before a person. `letter` is the encoded message, from which it can be sent again.
-    DeadLettered { failure: Failure, letter: Bytes },
+    DeadLettered { failure: Failure, letter: Bytes, standing: Standing },
     /// `compensate` is finished.
     Compensated { body: Json },
     /// A message that must not run any more was dropped: a `handle` after its compensation, a saga that has ended.
@@ -60,6 +61,15 @@ pub enum Event {
     Acted { verb: Verb, who: String, reason: Option<String> },
     /// The saga is over.
     Ended { status: EndStatus },
+}
+
+/// Where a dead letter stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Standing {
+    /// In the saga's way: the letter is its message.
+    InTheWay,
+    /// Beside it: a compensation was given up and the saga goes on behind it.
+    Beside,
 }
 
 /// What a person can do to a saga.
@@ -211,6 +221,7 @@ impl Record {
     fn decode(global_id: &GlobalId, bytes: &[u8]) -> Result<Record, StoredError> {
         let stored: Stored<StepAddress, Option<UseCaseRef>, Event> =
             postcard::from_bytes(bytes).map_err(|error| StoredError::Corrupt(error.to_string()))?;
+        check(&stored)?;
         let took_ms = u64::try_from(stored.took.as_millis()).unwrap_or(u64::MAX);
         Ok(Record {
             global_id: global_id.clone(),
@@ -226,3 +237,30 @@ impl Record {
         })
     }
 }
+
+/// What the types do not hold by themselves, and readers rely on.
+fn check<A, U>(stored: &Stored<A, U, Event>) -> Result<(), StoredError> {
+    let step_count = match &stored.event {
+        Event::Started { steps, .. } => steps.len(),
+        Event::Done { .. }
+        | Event::Rejected { .. }
+        | Event::Retried { .. }
+        | Event::Waiting { .. }
+        | Event::Signalled { .. }
+        | Event::DeadLettered { .. }
+        | Event::Compensated { .. }
+        | Event::LateDropped { .. }
+        | Event::NotRun
+        | Event::Acted { .. }
+        | Event::Ended { .. } => STEPS_HARD_MAX,
+    };
+    let position = usize::from(stored.position.0);
+    if step_count <= STEPS_HARD_MAX && position < step_count {
+        Ok(())
+    } else {
+        Err(StoredError::Corrupt(format!("position {position} is outside an itinerary of {step_count} steps")))
+    }
+}
+
+#[cfg(test)]
+mod tests;

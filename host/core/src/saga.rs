@@ -10,7 +10,8 @@ use crate::envelope::UseCaseRef;
 use crate::failure::Failure;
 use crate::id::{Digest, Direction, GlobalId, Position, StepAddress, WaitKey};
 use crate::json::Json;
-use crate::record::{EndStatus, Event, Record, Verb};
+use crate::limits::STEPS_HARD_MAX;
+use crate::record::{EndStatus, Event, Record, Standing, Verb};
 use crate::time::Timestamp;
 
 /// Where a saga stands.
@@ -83,7 +84,7 @@ pub struct Saga {
     pub deadline: Option<Timestamp>,
     /// In the order of the itinerary.
     pub steps: Vec<StepState>,
-    /// What turned the saga round or made it stand.
+    /// What makes the saga stand, was given up on the way, or else turned it round.
     pub failure: Option<Failure>,
     pub waiting: Option<Waiting>,
     /// When the message comes again, while the saga waits for a retry.
@@ -91,10 +92,23 @@ pub struct Saga {
     pub actions: Vec<Action>,
     /// The last step's body; of a compensated or failed saga the body at the point of failure.
     pub body: Json,
-    /// The encoded message at which a failed saga stands.
+    /// The encoded message at which a saga stands: the dead letter in its way, or, when it is over, the last of the
+    /// compensations that were given up. `failure` says why and `at` says where.
     pub letter: Option<Bytes>,
+    /// What turned the saga round.
+    pub turned_by: Option<Failure>,
+    /// Compensations that were given up and have not been done since.
+    pub given_up: Vec<GivenUp>,
     /// Where the saga's message is, or was last: the step and the direction.
     pub at: (Position, Direction),
+}
+
+/// A compensation that was given up while the saga went on behind it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GivenUp {
+    pub failure: Failure,
+    /// The encoded message, from which it can be tried again.
+    pub letter: Bytes,
 }
 
 /// One stop of the itinerary.
@@ -111,7 +125,10 @@ pub struct StepState {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Call {
     pub state: CallState,
+    /// Calls of the plugin, those before a person's retry included.
     pub attempts: u32,
+    /// Calls before the last time a person gave it a fresh budget.
+    pub attempts_before: u32,
     pub digest: Option<Digest>,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
@@ -204,6 +221,8 @@ impl Saga {
             actions: Vec::new(),
             body: Json::null(),
             letter: None,
+            turned_by: None,
+            given_up: Vec::new(),
             at: (record.position, record.direction),
         };
         saga.apply(record);
@@ -242,15 +261,12 @@ impl Saga {
                 self.status = Status::Waiting;
             }
             Event::Signalled { .. } => self.resume(record),
-            Event::DeadLettered { failure, letter } => self.dead_lettered(record, failure, letter),
+            Event::DeadLettered { failure, letter, standing } => {
+                self.dead_lettered(record, failure, letter, *standing);
+            }
             Event::LateDropped { .. } => {}
             Event::Acted { verb, who, reason } => self.acted(record, *verb, who, reason),
-            Event::Ended { status } => {
-                self.status = (*status).into();
-                self.ended = true;
-                self.waiting = None;
-                self.retry_due = None;
-            }
+            Event::Ended { status } => self.end(*status),
         }
     }
 
@@ -281,12 +297,15 @@ impl Saga {
             .collect();
         self.body = body.clone();
         self.deadline = deadline;
-        self.at = (record.position, Direction::Handle);
-        self.call_mut(record.position, Direction::Handle).state = CallState::Pending;
+        self.know(record);
+        // A saga that a foreign service started and turned round is met for the first time on its way back.
+        self.at = (record.position, record.direction);
+        self.call_mut(record.position, record.direction).state = CallState::Pending;
+        self.status = self.moving_status();
     }
 
-    /// A record of a step says that the message has come there. Steps before it that left no record were run by
-    /// services that keep no journal of ours.
+    /// A record of a step says that the message has come there. What lies between it and where the message was last
+    /// seen was done by services that keep no journal of ours.
     fn reach(&mut self, record: &Record) {
         match &record.event {
             Event::Started { .. } | Event::LateDropped { .. } | Event::Acted { .. } | Event::Ended { .. } => return,
@@ -299,29 +318,53 @@ impl Saga {
             | Event::Compensated { .. }
             | Event::NotRun => {}
         }
-        self.at = (record.position, record.direction);
+        let was_at = std::mem::replace(&mut self.at, (record.position, record.direction));
         self.waiting = None;
         self.retry_due = None;
-        if record.direction == Direction::Handle {
-            for step in self.steps.iter_mut().take(usize::from(record.position.0)) {
-                if !step.handle.state.is_settled() {
-                    step.handle.state = CallState::Done;
+        if was_at != self.at {
+            self.letter = None;
+        }
+        self.know(record);
+        let here = usize::from(record.position.0);
+        match record.direction {
+            Direction::Handle => self.steps[..here].iter_mut().for_each(|step| finish(&mut step.handle)),
+            Direction::Compensate => {
+                if was_at.1 == Direction::Handle {
+                    self.turned_by_foreign(here);
                 }
+                self.steps[here + 1..].iter_mut().filter_map(|step| step.compensate.as_mut()).for_each(finish);
             }
         }
     }
 
-    fn call_mut(&mut self, position: Position, direction: Direction) -> &mut Call {
-        let index = usize::from(position.0);
-        let at_most = crate::limits::STEPS_HARD_MAX;
-        assert!(index < at_most, "a record's position was bounded when it was made");
+    /// The saga comes back and no record says who turned it round: the service where it was last on its way to.
+    fn turned_by_foreign(&mut self, here: usize) {
+        let refused = self.steps[here + 1..].iter_mut().find(|step| !step.handle.state.is_settled());
+        if let Some(step) = refused
+            && self.turned_by.is_none()
+        {
+            step.handle.state = CallState::Rejected;
+        }
+    }
+
+    /// The itinerary has at least this step. A journal whose head is beyond retention does not say which came before.
+    fn know(&mut self, record: &Record) {
+        let index = usize::from(record.position.0);
+        assert!(index < STEPS_HARD_MAX, "a record's position was bounded when it was made and when it was read");
         while self.steps.len() <= index {
-            // A record without its start: the journal's head is beyond retention. The address is not known.
-            let address = StepAddress::try_new("unknown.unknown.unknown").expect("a literal of three words");
+            let address = if self.steps.len() == index {
+                record.address.clone()
+            } else {
+                StepAddress::try_new("unknown.unknown.unknown").expect("a literal of three words")
+            };
             let position = Position(u16::try_from(self.steps.len()).expect("bounded above"));
             self.steps.push(StepState { position, address, handle: Call::default(), compensate: None });
         }
-        let step = &mut self.steps[index];
+    }
+
+    /// The call of a step that the itinerary is known to have.
+    fn call_mut(&mut self, position: Position, direction: Direction) -> &mut Call {
+        let step = &mut self.steps[usize::from(position.0)];
         match direction {
             Direction::Handle => &mut step.handle,
             Direction::Compensate => step.compensate.get_or_insert_with(Call::default),
@@ -331,7 +374,7 @@ impl Saga {
     fn note(&mut self, record: &Record, state: CallState) -> &mut Call {
         let call = self.call_mut(record.position, record.direction);
         call.state = state;
-        call.attempts = call.attempts.max(record.attempt);
+        call.attempts = call.attempts.max(call.attempts_before.saturating_add(record.attempt));
         if record.digest.is_some() {
             call.digest = record.digest;
         }
@@ -346,6 +389,9 @@ impl Saga {
         call.ended_at = Some(record.at);
         call.code = None;
         call.reason = None;
+        if record.direction == Direction::Compensate {
+            self.given_up.retain(|given_up| given_up.failure.position != record.position);
+        }
     }
 
     fn stop_at(&mut self, record: &Record, state: CallState, code: Option<String>, reason: Option<String>) {
@@ -361,16 +407,23 @@ impl Saga {
             Direction::Handle => record.position.0.checked_add(1).filter(|next| usize::from(*next) < self.steps.len()),
             Direction::Compensate => record.position.0.checked_sub(1),
         };
+        // A step behind it that had its turn already gets no second message.
+        let next = next.map(Position).filter(|next| !self.has_had_its_turn(*next, record.direction));
         if let Some(next) = next {
-            let next = Position(next);
             self.at = (next, record.direction);
-            let call = self.call_mut(next, record.direction);
-            if !call.state.is_settled() {
-                call.state = CallState::Pending;
-            }
+            self.call_mut(next, record.direction).state = CallState::Pending;
         }
         self.letter = None;
         self.status = self.moving_status();
+        self.explain();
+    }
+
+    /// Going back, each step is met once; only a person sends a message to one of them again.
+    fn has_had_its_turn(&self, position: Position, direction: Direction) -> bool {
+        self.call(position, direction).is_some_and(|call| match call.state {
+            CallState::Done | CallState::Rejected | CallState::Skipped | CallState::Failed => true,
+            CallState::NotReached | CallState::Pending | CallState::Retrying | CallState::Waiting => false,
+        })
     }
 
     fn turned(&mut self, record: &Record, failure: &Failure) {
@@ -378,63 +431,99 @@ impl Saga {
         call.ended_at = Some(record.at);
         call.code = Some(failure.code.clone());
         call.reason = Some(failure.reason.clone());
-        self.failure = Some(failure.clone());
+        self.turned_by = Some(failure.clone());
         self.letter = None;
         if let Some(before) = record.position.0.checked_sub(1) {
             self.at = (Position(before), Direction::Compensate);
             self.call_mut(Position(before), Direction::Compensate).state = CallState::Pending;
         }
         self.status = Status::Compensating;
+        self.explain();
     }
 
-    fn dead_lettered(&mut self, record: &Record, failure: &Failure, letter: &Bytes) {
+    fn dead_lettered(&mut self, record: &Record, failure: &Failure, letter: &Bytes, standing: Standing) {
         let call = self.note(record, CallState::Failed);
         call.ended_at = Some(record.at);
         call.code = Some(failure.code.clone());
         call.reason = Some(failure.reason.clone());
-        self.failure = Some(failure.clone());
-        self.letter = Some(letter.clone());
-        self.status = match record.direction {
-            Direction::Handle => Status::Failed,
-            Direction::Compensate => Status::CompensationFailed,
-        };
+        match standing {
+            Standing::InTheWay => {
+                self.failure = Some(failure.clone());
+                self.letter = Some(letter.clone());
+                self.status = match record.direction {
+                    Direction::Handle => Status::Failed,
+                    Direction::Compensate => Status::CompensationFailed,
+                };
+            }
+            Standing::Beside => {
+                self.given_up.retain(|given_up| given_up.failure.position != failure.position);
+                self.given_up.push(GivenUp { failure: failure.clone(), letter: letter.clone() });
+                self.move_on(record);
+            }
+        }
     }
 
     /// The message is on its way to the call again at which it stood.
     fn resume(&mut self, record: &Record) {
-        self.call_mut(record.position, record.direction).state = CallState::Pending;
+        let call = self.call_mut(record.position, record.direction);
+        call.state = CallState::Pending;
+        call.ended_at = None;
+        call.code = None;
+        call.reason = None;
         self.status = self.moving_status();
     }
 
     fn acted(&mut self, record: &Record, verb: Verb, who: &str, reason: &Option<String>) {
         self.actions.push(Action { verb, who: who.to_owned(), reason: reason.clone(), at: record.at });
-        self.waiting = None;
-        self.retry_due = None;
-        match verb {
-            Verb::Retry => {
-                self.at = (record.position, record.direction);
-                self.letter = None;
+        self.know(record);
+        match (verb, record.direction) {
+            (Verb::Retry, _) | (Verb::Compensate, Direction::Compensate) => {
+                self.take_up(record);
                 self.resume(record);
-                if record.direction == Direction::Handle {
-                    self.failure = None;
-                }
+                let call = self.call_mut(record.position, record.direction);
+                call.attempts_before = call.attempts;
+                self.explain();
             }
-            Verb::Skip => {
-                self.at = (record.position, record.direction);
+            (Verb::Skip, _) => {
+                self.take_up(record);
                 self.settle(record, CallState::Skipped);
                 self.move_on(record);
-                if record.direction == Direction::Handle {
-                    self.failure = None;
-                }
-            }
-            Verb::Compensate if record.direction == Direction::Compensate => {
-                self.at = (record.position, record.direction);
-                self.letter = None;
-                self.resume(record);
             }
             // The record that follows says what became of it: `rejected` or `ended`.
-            Verb::Compensate | Verb::Close => {}
+            (Verb::Compensate, Direction::Handle) | (Verb::Close, _) => {}
         }
+    }
+
+    /// A person moves the saga from where it stands, or opens it again for what was given up.
+    fn take_up(&mut self, record: &Record) {
+        self.at = (record.position, record.direction);
+        self.waiting = None;
+        self.retry_due = None;
+        self.letter = None;
+        self.ended = false;
+    }
+
+    fn end(&mut self, status: EndStatus) {
+        self.status = status.into();
+        self.ended = true;
+        self.waiting = None;
+        self.retry_due = None;
+        self.letter = None;
+        match status {
+            EndStatus::CompensationFailed => {
+                if let Some(last) = self.given_up.last() {
+                    self.letter = Some(last.letter.clone());
+                    self.at = (last.failure.position, Direction::Compensate);
+                }
+            }
+            EndStatus::Completed | EndStatus::Compensated | EndStatus::Closed => {}
+        }
+    }
+
+    /// No dead letter stands in the way: what was given up explains the saga, or else what turned it round.
+    fn explain(&mut self) {
+        let given_up = self.given_up.last().map(|given_up| given_up.failure.clone());
+        self.failure = given_up.or_else(|| self.turned_by.clone());
     }
 
     fn moving_status(&self) -> Status {
@@ -442,5 +531,15 @@ impl Saga {
             Direction::Handle => Status::Running,
             Direction::Compensate => Status::Compensating,
         }
+    }
+}
+
+/// A call before which the message is no more, and of which no record tells: it was done elsewhere.
+fn finish(call: &mut Call) {
+    match call.state {
+        CallState::NotReached | CallState::Pending | CallState::Retrying | CallState::Waiting => {
+            call.state = CallState::Done;
+        }
+        CallState::Done | CallState::Rejected | CallState::Skipped | CallState::Failed => {}
     }
 }

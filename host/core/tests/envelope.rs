@@ -81,7 +81,7 @@ fn fields_of(envelope: &Envelope) -> Value {
     put("use-case", meta.use_case.as_ref().map(|use_case| use_case.name.as_str()).into());
     put("use-case-version", meta.use_case.as_ref().map(|use_case| use_case.version).into());
     put("compensation-log", log.into());
-    put("compensation-failed", meta.compensation_failed.into());
+    put("compensation-failed", meta.given_up.iter().map(|position| position.0).collect());
     put("failure", serde_json::to_value(&meta.failure).expect("a failure"));
     put("deadline", meta.deadline.map(|deadline| deadline.to_string()).into());
     put("traceparent", meta.traceparent().into());
@@ -321,7 +321,7 @@ prop_compose! {
         backwards in any::<bool>(),
         use_case in prop::option::of(("[a-z][a-z0-9-]{0,9}", 1u32..)),
         log in prop::collection::vec(any_log_entry(), 0..4),
-        failed in any::<bool>(),
+        given_up in prop::sample::subsequence(vec![0u16, 1, 2, 3], 0..4),
         has_failure in any::<bool>(),
         deadline in prop::option::of(0u64..4_000_000_000_000),
         others in prop::collection::vec(("[a-z]{1,3}", any_json()), 0..3),
@@ -329,7 +329,7 @@ prop_compose! {
     ) -> (String, Direction, StepAddress) {
         let steps: Vec<_> = occurrences.iter().map(|step| format!("d.s.step-{step}")).collect();
         let mut meta = serde_json::json!({
-            "global-id": format!("i{}i", id), "steps": steps, "position": index, "compensation-failed": failed,
+            "global-id": format!("i{}i", id), "steps": steps, "position": index, "compensation-failed": given_up,
         });
         if let Some((name, version)) = use_case {
             meta["use-case"] = name.into();

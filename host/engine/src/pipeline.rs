@@ -13,7 +13,7 @@ use host_core::id::{Direction, GlobalId, Position, StepAddress, TopicKind};
 use host_core::limits::{self, REASON_BYTES_MAX};
 use host_core::manifest::{Grant, Manifest};
 use host_core::outcome::{Answer, Outcome};
-use host_core::record::{Event, Record};
+use host_core::record::{Event, Record, Standing};
 use host_core::unit::{Ack, Cause, Headers, KeyValueTxn, Message, Parked, Payload, Publish, Unit};
 use host_runtime::{Call, Effects, Report};
 use parking_lot::Mutex;
@@ -310,7 +310,11 @@ fn undecodable(
         attempt: 0,
         digest: None,
         use_case: None,
-        event: Event::DeadLettered { failure: named(failure.clone(), global_id), letter },
+        event: Event::DeadLettered {
+            failure: named(failure.clone(), global_id),
+            letter,
+            standing: Standing::InTheWay,
+        },
     };
     let cause =
         Cause { failure, attempts: 0, first_at: now, last_at: now, digest: None, host: context.host_name.clone() };

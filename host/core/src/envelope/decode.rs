@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::layout::{Field, Known, Layout, Member, Part};
 use super::{CompensationEntry, CompensationLog, Envelope, Meta, UseCaseRef};
@@ -50,6 +51,7 @@ fn read(bytes: &Bytes, direction: Direction, address: &StepAddress, limits: &Lim
         Some(text) => compensation_log(source, text, last)?,
         None => CompensationLog::from([]),
     };
+    let given_up = fields.given_up.map(|text| given_up(text, last)).transpose()?.unwrap_or_default();
     let meta = Meta {
         global_id: fields.global_id,
         direction,
@@ -58,7 +60,7 @@ fn read(bytes: &Bytes, direction: Direction, address: &StepAddress, limits: &Lim
         use_case,
         compensation_log,
         failure: fields.failure.map(Arc::new),
-        compensation_failed: fields.compensation_failed,
+        given_up,
         deadline: fields.deadline,
         layout,
     };
@@ -139,7 +141,7 @@ struct Fields<'a> {
     use_case: Option<UseCaseName>,
     use_case_version: Option<u32>,
     compensation_log: Option<&'a str>,
-    compensation_failed: bool,
+    given_up: Option<&'a str>,
     failure: Option<Failure>,
     deadline: Option<Timestamp>,
     places: Vec<Field>,
@@ -172,10 +174,7 @@ impl<'a> Fields<'a> {
             use_case: value(Known::UseCase).map(use_case_name).transpose()?,
             use_case_version: value(Known::UseCaseVersion).map(use_case_version).transpose()?,
             compensation_log: value(Known::CompensationLog),
-            compensation_failed: value(Known::CompensationFailed)
-                .map(compensation_failed)
-                .transpose()?
-                .unwrap_or(false),
+            given_up: value(Known::GivenUp),
             failure: value(Known::Failure).map(failure).transpose()?,
             deadline: value(Known::Deadline).map(deadline).transpose()?,
             places,
@@ -275,12 +274,23 @@ fn use_case(name: Option<UseCaseName>, version: Option<u32>) -> Result<Option<Us
     }
 }
 
-fn compensation_failed(value: &str) -> Result<bool, DecodeReason> {
-    match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(invalid("compensation-failed", "it is neither true nor false", "leave it out")),
-    }
+fn given_up(value: &str, last: usize) -> Result<SmallVec<[Position; 2]>, DecodeReason> {
+    const CURE: &str = "write a list of positions, each once, or leave it out";
+    let refuse = |problem: String| invalid("compensation-failed", problem, CURE);
+    let mut given_up = SmallVec::new();
+    each_element(value, |element| {
+        let position: Option<u16> = element.parse().ok();
+        match position.filter(|position| usize::from(*position) <= last).map(Position) {
+            Some(position) if !given_up.contains(&position) => given_up.push(position),
+            Some(_) | None => {
+                let found = crate::limits::cut(element, 40);
+                return Err(refuse(format!("{found} is no position of this itinerary, or stands in it twice")));
+            }
+        }
+        Ok(())
+    })
+    .map_err(|stopped| stopped.into_reason(refuse))?;
+    Ok(given_up)
 }
 
 fn deadline(value: &str) -> Result<Timestamp, DecodeReason> {

@@ -13,7 +13,7 @@ const NAMES_BYTES: usize = 320;
 
 /// The text of a message. What the host does not know stands where it stood, byte for byte.
 pub fn encode(envelope: &Envelope) -> Bytes {
-    let mut text = Text { out: String::with_capacity(bytes_at_most(&envelope.meta) + envelope.body.len()) };
+    let mut text = Text { out: String::with_capacity(meta_bytes_at_most(&envelope.meta) + envelope.body.len()) };
     let parts = envelope.meta.layout.as_deref().map_or(&[][..], |layout| &layout.parts);
     text.open();
     let mut has_body = false;
@@ -43,13 +43,13 @@ pub fn encode(envelope: &Envelope) -> Bytes {
 
 /// Bytes of the text of this head, counted as `decode` counts them: foreign members beside `meta` included.
 pub fn meta_bytes(meta: &Meta) -> usize {
-    let mut text = Text { out: String::with_capacity(bytes_at_most(meta)) };
+    let mut text = Text { out: String::with_capacity(meta_bytes_at_most(meta)) };
     text.meta(meta);
     text.out.len() + beside_meta(meta.layout.as_deref()).map(Member::bytes).sum::<usize>()
 }
 
 /// A bound of what `meta_bytes` gives, cheap to find.
-pub(super) fn bytes_at_most(meta: &Meta) -> usize {
+pub fn meta_bytes_at_most(meta: &Meta) -> usize {
     let steps: usize = meta.steps.iter().map(|step| step.as_str().len() + 3).sum();
     let log: usize =
         meta.compensation_log.iter().map(|entry| 110 + entry.log.as_ref().map_or(0, |log| log.len())).sum();
@@ -57,7 +57,15 @@ pub(super) fn bytes_at_most(meta: &Meta) -> usize {
     let use_case = meta.use_case.as_ref().map_or(0, |use_case| use_case.name.as_str().len() + 12);
     let others: usize = meta.other_fields().map(|(key, value)| key.len() + value.len() + 2).sum();
     let beside: usize = beside_meta(meta.layout.as_deref()).map(Member::bytes).sum();
-    NAMES_BYTES + 4 * meta.global_id.as_str().len() + steps + log + failure + use_case + others + beside
+    NAMES_BYTES
+        + 6 * meta.given_up.len()
+        + 4 * meta.global_id.as_str().len()
+        + steps
+        + log
+        + failure
+        + use_case
+        + others
+        + beside
 }
 
 /// Each byte of a text can become an escape of six.
@@ -176,12 +184,7 @@ impl Text {
             }
             Known::MessageId => self.message_id(meta),
             Known::CompensationLog => self.compensation_log(meta),
-            Known::CompensationFailed => {
-                if meta.compensation_failed {
-                    self.plain_key(known.as_str());
-                    self.out.push_str("true");
-                }
-            }
+            Known::GivenUp => self.given_up(meta),
             Known::Failure => {
                 if let Some(failure) = &meta.failure {
                     self.plain_key(known.as_str());
@@ -205,6 +208,21 @@ impl Text {
                 self.out.push(',');
             }
             self.plain(step.as_str());
+        }
+        self.out.push(']');
+    }
+
+    fn given_up(&mut self, meta: &Meta) {
+        if meta.given_up.is_empty() {
+            return;
+        }
+        self.plain_key(Known::GivenUp.as_str());
+        self.out.push('[');
+        for (index, position) in meta.given_up.iter().enumerate() {
+            if index > 0 {
+                self.out.push(',');
+            }
+            self.number(position.0.into());
         }
         self.out.push(']');
     }

@@ -20,7 +20,7 @@ pub(super) enum Known {
     UseCaseVersion,
     MessageId,
     CompensationLog,
-    CompensationFailed,
+    GivenUp,
     Failure,
     Deadline,
 }
@@ -34,7 +34,7 @@ impl Known {
         Known::UseCaseVersion,
         Known::MessageId,
         Known::CompensationLog,
-        Known::CompensationFailed,
+        Known::GivenUp,
         Known::Failure,
         Known::Deadline,
     ];
@@ -48,7 +48,7 @@ impl Known {
             Known::UseCaseVersion => "use-case-version",
             Known::MessageId => "message-id",
             Known::CompensationLog => "compensation-log",
-            Known::CompensationFailed => "compensation-failed",
+            Known::GivenUp => "compensation-failed",
             Known::Failure => "failure",
             Known::Deadline => "deadline",
         }
@@ -63,7 +63,7 @@ impl Known {
             "use-case-version" => Some(Known::UseCaseVersion),
             "message-id" => Some(Known::MessageId),
             "compensation-log" => Some(Known::CompensationLog),
-            "compensation-failed" => Some(Known::CompensationFailed),
+            "compensation-failed" => Some(Known::GivenUp),
             "failure" => Some(Known::Failure),
             "deadline" => Some(Known::Deadline),
             _ => None,
