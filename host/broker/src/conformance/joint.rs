@@ -11,7 +11,7 @@ use host_core::time::Timestamp;
 use host_core::unit::Unit;
 use parking_lot::Mutex;
 
-use super::Subject;
+use super::subject::{SHORT_LOG, SHORT_LOG_AGE_MAX, SHORT_LOG_BYTES_MAX, Subject, topic};
 use crate::drivers::embedded::{EmbeddedBroker, EmbeddedOptions, Open};
 use crate::drivers::memory::MemoryTables;
 use crate::{Broker, JointBroker};
@@ -98,6 +98,8 @@ impl Running {
 impl<D: Disk> JointSubject<D> {
     pub fn new(disk: D, options: EmbeddedOptions) -> Self {
         let now = Timestamp::from_ms(1_800_000_000_000);
+        let mut options = options;
+        options.kept.push((topic(SHORT_LOG), SHORT_LOG_AGE_MAX, SHORT_LOG_BYTES_MAX));
         let running = Running::open(disk.open(), &options, Lsn(0));
         Self { disk, options, now, running: Some(running), last: Lsn(0) }
     }
@@ -160,6 +162,10 @@ impl<D: Disk> Subject for JointSubject<D> {
 
     fn now(&self) -> Timestamp {
         self.now
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn message_row_count(&self) -> Option<usize> {

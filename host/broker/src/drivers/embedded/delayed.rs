@@ -37,6 +37,26 @@ struct State {
     scan_count: usize,
     /// What `next_due` told last.
     told: Option<Timestamp>,
+    /// The first unit of this process that delayed a message: those of before may have been claimed then.
+    first: Option<Lsn>,
+    /// No message after this one came back from a claim.
+    last_returned: Option<DelayedKey>,
+}
+
+/// A message that is due.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub key: DelayedKey,
+    pub stored: Arc<Stored>,
+    pub past: Past,
+}
+
+/// What a message that enters its topic went through before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Past {
+    New,
+    /// A claim may have had it.
+    MaybeDelivered,
 }
 
 /// Why a row is not to be found.
@@ -80,6 +100,8 @@ impl Delayed {
             absent: BTreeMap::new(),
             scan_count: 0,
             told: None,
+            first: None,
+            last_returned: None,
         };
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
@@ -87,6 +109,7 @@ impl Delayed {
     /// A message was staged.
     pub(super) fn insert(&self, key: DelayedKey, stored: Arc<Stored>, options: &EmbeddedOptions) {
         let mut state = self.state.lock();
+        state.first.get_or_insert(key.lsn);
         state.put(key, stored, Lsn(0), options);
         let is_earlier = state.told.is_none_or(|told| key.due < told);
         drop(state);
@@ -144,11 +167,11 @@ impl Delayed {
     }
 
     /// The first message that is due, as far as those in memory go; `settle` has to follow.
-    pub(super) fn take_due(&self, now: Timestamp) -> Option<(DelayedKey, Arc<Stored>)> {
+    pub(super) fn take_due(&self, now: Timestamp) -> Option<Due> {
         let mut state = self.state.lock();
         let (&key, _) = state.near.first_key_value().filter(|(key, _)| key.due <= now)?;
         let stored = state.take_near(key)?;
-        Some((key, stored))
+        Some(Due { key, stored, past: state.past(key) })
     }
 
     /// The row of a message that was taken or claimed goes with the unit `lsn`; none if it never had one.
@@ -164,6 +187,7 @@ impl Delayed {
     pub(super) fn put_back(&self, key: DelayedKey, stored: Arc<Stored>, written: Lsn, options: &EmbeddedOptions) {
         let mut state = self.state.lock();
         state.absent.remove(&key);
+        state.last_returned = state.last_returned.max(Some(key));
         state.put(key, stored, written, options);
         let is_earlier = state.told.is_none_or(|told| key.due < told);
         drop(state);
@@ -206,12 +230,6 @@ impl Delayed {
     pub(super) fn forget_written(&self, written: Lsn) {
         self.state.lock().forget_written(written);
     }
-
-    #[cfg(test)]
-    pub(super) fn in_memory_count(&self) -> usize {
-        let state = self.state.lock();
-        state.near.len() + state.unwritten.len() + state.absent.len()
-    }
 }
 
 impl State {
@@ -237,6 +255,15 @@ impl State {
     fn put_beyond(&mut self, key: DelayedKey, stored: Arc<Stored>, written: Lsn) {
         if !stored.is_written(written) {
             self.unwritten.insert(key, stored);
+        }
+    }
+
+    fn past(&self, key: DelayedKey) -> Past {
+        let is_of_before = self.first.is_none_or(|first| key.lsn < first);
+        if is_of_before || self.last_returned.is_some_and(|last| key <= last) {
+            Past::MaybeDelivered
+        } else {
+            Past::New
         }
     }
 

@@ -12,7 +12,7 @@ use host_core::time::Timestamp;
 use host_core::unit::{Ack, Message, Offset, Publish, Unit};
 use parking_lot::Mutex;
 
-use super::delayed::{Delayed, Next};
+use super::delayed::{Delayed, Due, Next, Past};
 use super::open::Open;
 use super::options::EmbeddedOptions;
 use super::registry::Registry;
@@ -23,6 +23,9 @@ use crate::Error;
 
 /// Rows read at a time: a few windows' worth of small messages, and no flood of large ones.
 pub(super) const LOAD_ROWS: usize = 64;
+
+/// Delayed messages, and the key before which these are all (none: the end).
+type DelayedPage = (Vec<(DelayedKey, Arc<Stored>)>, Option<DelayedKey>);
 
 pub(super) struct Shared {
     pub(super) tables: Arc<dyn Tables>,
@@ -77,18 +80,22 @@ impl Shared {
         for (index, Publish { message, due }) in unit.publishes.drain(..).enumerate() {
             match due.filter(|&due| due > now) {
                 Some(due) => self.publish_delayed(open, (lsn, index), now, due, message),
-                None => self.publish(open, lsn, now, message),
+                None => self.publish(open, lsn, now, message, Past::New),
             }
         }
     }
 
-    fn publish(&self, open: &mut Open, lsn: Lsn, now: Timestamp, message: Message) {
+    fn publish(&self, open: &mut Open, lsn: Lsn, now: Timestamp, message: Message, past: Past) {
         let topic = self.registry.find_or_make(&message.topic, &self.options);
         let mut state = topic.state.lock();
         let touched = open.touch(&topic, &mut state, lsn);
         let place = Place::Ready { topic: topic.id, offset: state.next };
         let stored = Arc::new(Stored::new(message, now, place, Some(open.next_slot(touched, lsn))));
         open.stage(stored.clone());
+        match past {
+            Past::New => {}
+            Past::MaybeDelivered => state.note_redelivery(),
+        }
         let wakes = state.publish(topic.kind, stored, &self.options);
         drop(state);
         wake(wakes);
@@ -201,7 +208,7 @@ impl Shared {
     pub(super) fn take_due(&self, open: &mut Open, lsn: Lsn, now: Timestamp, limit: usize) -> usize {
         let mut count = 0;
         while count < limit
-            && let Some((key, stored)) = self.delayed.take_due(now)
+            && let Some(Due { key, stored, past }) = self.delayed.take_due(now)
         {
             let Some(topic) = self.registry.find_id(key.topic) else {
                 tracing::error!(topic_id = key.topic.0, "a delayed message belongs to no topic and is left alone");
@@ -216,7 +223,7 @@ impl Shared {
             self.delayed.settle(key, has_row.then_some(lsn));
             // Nobody else may have it any more; then it need not be copied.
             let message = Arc::try_unwrap(stored).map_or_else(|shared| shared.message.clone(), |own| own.message);
-            self.publish(open, lsn, now, message);
+            self.publish(open, lsn, now, message, past);
             count += 1;
         }
         count
@@ -269,11 +276,8 @@ impl Shared {
         Ok((rows.collect(), last.map_or(to, |last| last + 1)))
     }
 
-    /// Delayed messages from a key on, and the key before which these are all (none: the end).
-    pub(super) fn read_delayed(
-        &self,
-        from: DelayedKey,
-    ) -> Result<(Vec<(DelayedKey, Arc<Stored>)>, Option<DelayedKey>), Error> {
+    /// A page of delayed messages from a key on.
+    pub(super) fn read_delayed(&self, from: DelayedKey) -> Result<DelayedPage, Error> {
         let found = self.tables.scan(Table::Delayed, &from.encode(), None, LOAD_ROWS)?;
         let last = found.last().and_then(|(key, _)| DelayedKey::decode(key)).filter(|_| found.len() >= LOAD_ROWS);
         let rows = found.iter().filter_map(|(key, value)| {

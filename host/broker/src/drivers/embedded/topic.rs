@@ -243,7 +243,9 @@ impl State {
         for group in &mut self.groups {
             let is_current = group.window.end == offset;
             if is_current && group.consumer.is_some() && group.window.takes(stored.weight, options) {
-                group.window.admit(offset, Slot { stored: stored.clone(), redelivered: false });
+                group
+                    .window
+                    .admit(offset, Slot { stored: stored.clone(), redelivered: offset < self.redelivered_below });
                 group.window.end = self.next;
                 is_in_window = true;
             }
@@ -253,6 +255,11 @@ impl State {
             self.unwritten.insert(offset, stored);
         }
         wakes
+    }
+
+    /// The message that is published next may have been delivered before, in another place.
+    pub(super) fn note_redelivery(&mut self) {
+        self.redelivered_below = self.next + 1;
     }
 
     /// A delivery was acknowledged. None for one that is not out.
