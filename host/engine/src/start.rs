@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use host_broker::Subscription;
-use host_core::envelope::Envelope;
+use host_core::envelope::{self, Envelope};
 use host_core::id::{GlobalId, Lsn, UseCaseName};
 use host_core::json::Json;
 use host_core::limits;
@@ -25,6 +25,8 @@ pub struct Start {
     pub body: Json,
     /// None lets the host mint a UUIDv7.
     pub global_id: Option<GlobalId>,
+    /// The caller minted `global_id` for this start, so no saga can have it yet: there is nothing to look up.
+    pub minted: bool,
     pub traceparent: Option<String>,
     pub tracestate: Option<String>,
 }
@@ -83,6 +85,9 @@ impl Starts {
             let lsn = self.begin(mint(), &use_case, start, None).await?;
             return Ok(lsn);
         };
+        if start.minted {
+            return Ok(self.begin(global_id, &use_case, start, None).await?);
+        }
         let _one_at_a_time = self.lock(&global_id).lock().await;
         if !context.store.journal(&global_id).await?.is_empty() {
             return Ok(Started { global_id, existed: true, lsn: None });
@@ -100,14 +105,15 @@ impl Starts {
     ) -> Result<Started, Stopped> {
         let context = &*self.context;
         let now = context.now();
-        let envelope = Envelope::start(
-            global_id.clone(),
-            use_case.steps.clone(),
-            start.body,
-            Some(use_case.reference()),
-            use_case.deadline.map(|span| now.plus(span)),
-        )
-        .with_trace(start.traceparent.as_deref(), start.tracestate.as_deref());
+        let envelope = Envelope::try_start(envelope::Start {
+            global_id: global_id.clone(),
+            steps: use_case.steps.clone(),
+            body: start.body,
+            use_case: Some(use_case.reference()),
+            deadline: use_case.deadline.map(|span| now.plus(span)),
+            trace: start.traceparent.map(|parent| (parent, start.tracestate)),
+        })
+        .expect("a checked use case has steps within the bounds");
         let mut unit = Unit { ack, ..Unit::default() };
         unit.records.push(started(&envelope, now));
         unit.publishes.push(Publish { message: address(context, envelope), due: None });
@@ -164,7 +170,8 @@ impl Starts {
         let _one_at_a_time = self.lock(&global_id).lock().await;
         if self.context.store.journal(&global_id).await?.is_empty() {
             let name = use_case.name.clone();
-            let start = Start { use_case: name, body, global_id: None, traceparent: None, tracestate: None };
+            let start =
+                Start { use_case: name, body, global_id: None, minted: false, traceparent: None, tracestate: None };
             self.begin(global_id, use_case, start, Some(ack)).await?;
         } else {
             submit(&self.context, Unit { ack: Some(ack), ..Unit::default() }).await?;

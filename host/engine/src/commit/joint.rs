@@ -15,11 +15,12 @@ use host_core::unit::Unit;
 use host_store::{Committed, JointStore};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::{Commit, ConflictRefused, Refused, Stopped};
 use crate::clock::Clock;
 use crate::failpoint::{FailPoint, FailPoints};
-use crate::limits::{FOLLOWER_BATCHES_MAX, OPEN_UNITS_MAX};
+use crate::limits::{FOLLOWER_BATCHES_MAX, OPEN_UNITS_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};
 
 /// The committer and the thread that writes.
 pub struct Joint<S: JointStore, B: JointBroker> {
@@ -127,6 +128,30 @@ impl<S: JointStore, B: JointBroker> Joint<S, B> {
             shared.work.notify_one();
         }
         Ok(moved)
+    }
+
+    /// Deliver delayed messages when their time has come, until `stop`.
+    pub async fn run_delays(self: Arc<Self>, stop: CancellationToken) {
+        let shared = self.shared.clone();
+        while let Ok(moved) = self.move_due(RELEASE_BATCH_MAX) {
+            if moved == RELEASE_BATCH_MAX {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let sleep = match shared.broker.next_due() {
+                Ok(Some(due)) => due.since(shared.clock.now()).min(TIMER_SLEEP_MAX),
+                Ok(None) => TIMER_SLEEP_MAX,
+                Err(error) => {
+                    tracing::error!(%error, "delayed messages cannot be read");
+                    TIMER_SLEEP_MAX
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = shared.broker.due_changed().notified() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
     }
 
     fn try_submit(&self, mut unit: Unit) -> Result<Lsn, TrySubmitError> {
@@ -299,5 +324,7 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
         drop(waiters);
         self.room.notify_waiters();
         self.followers.lock().clear();
+        self.store.stopped();
+        self.broker.stopped();
     }
 }

@@ -9,27 +9,26 @@ use std::time::Duration;
 use host_broker::drivers::embedded::{EmbeddedBroker, EmbeddedOptions};
 use host_core::id::{GlobalId, StepAddress, UseCaseName, WaitKey};
 use host_core::json::Json;
-use host_core::limits::Limits;
 use host_core::record::{Record, Verb};
 use host_core::saga::{Saga, Status};
 use host_core::time::Timestamp;
 use host_core::use_case::{Policy, UseCase};
 use host_engine::clock::{Clock, TokioClock};
-use host_engine::commit::{Commit, Joint};
+use host_engine::commit::Joint;
 use host_engine::failpoint::FailPoints;
 use host_engine::{Engine, Options, Parts, Start, Started, UseCases};
 use host_store::Store;
 use host_store::backends::memory::MemoryTables;
-use host_store::embedded::EmbeddedStore;
+use host_store::EmbeddedStore;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use scripted::*;
+pub(crate) use scripted::*;
 
 /// Definitions that a test wrote down.
 #[derive(Default)]
-pub struct Definitions(Mutex<HashMap<UseCaseName, Arc<UseCase>>>);
+pub(crate) struct Definitions(Mutex<HashMap<UseCaseName, Arc<UseCase>>>);
 
 impl UseCases for Definitions {
     fn current(&self, name: &UseCaseName) -> Option<Arc<UseCase>> {
@@ -46,28 +45,27 @@ impl UseCases for Definitions {
 }
 
 /// The system under test.
-pub struct World {
-    pub tables: Arc<MemoryTables>,
-    pub steps: Arc<Steps>,
-    pub definitions: Arc<Definitions>,
-    pub host: Option<Host>,
-    pub options: Options,
+pub(crate) struct World {
+    pub(crate) tables: Arc<MemoryTables>,
+    pub(crate) steps: Arc<Steps>,
+    pub(crate) definitions: Arc<Definitions>,
+    pub(crate) host: Option<Host>,
+    pub(crate) options: Options,
 }
 
-pub struct Host {
-    pub engine: Engine,
-    pub store: Arc<EmbeddedStore>,
-    pub broker: Arc<EmbeddedBroker>,
-    pub joint: Arc<Joint<EmbeddedStore, EmbeddedBroker>>,
+pub(crate) struct Host {
+    pub(crate) engine: Engine,
+    pub(crate) store: Arc<EmbeddedStore>,
+    pub(crate) joint: Arc<Joint<EmbeddedStore, EmbeddedBroker>>,
     delays: CancellationToken,
     _definitions: watch::Sender<u64>,
 }
 
-pub const STEPS: [&str; 3] = ["d.s.one", "d.s.two", "d.s.three"];
+pub(crate) const STEPS: [&str; 3] = ["d.s.one", "d.s.two", "d.s.three"];
 
 impl World {
     /// A running host that serves three steps, with the use case `trip` over them.
-    pub async fn new() -> World {
+    pub(crate) async fn new() -> World {
         let mut world = World::stopped();
         world.steps.serve(&STEPS);
         world.define("trip", &STEPS, |_| {});
@@ -75,7 +73,7 @@ impl World {
         world
     }
 
-    pub fn stopped() -> World {
+    pub(crate) fn stopped() -> World {
         World {
             tables: Arc::new(MemoryTables::new()),
             steps: Steps::new(),
@@ -85,7 +83,7 @@ impl World {
         }
     }
 
-    pub fn define(&self, name: &str, steps: &[&str], change: impl FnOnce(&mut UseCase)) {
+    pub(crate) fn define(&self, name: &str, steps: &[&str], change: impl FnOnce(&mut UseCase)) {
         let name = UseCaseName::try_new(name).unwrap();
         let steps: Vec<StepAddress> = steps.iter().map(|step| address(step)).collect();
         let mut use_case = UseCase {
@@ -103,10 +101,11 @@ impl World {
         self.definitions.0.lock().insert(name, Arc::new(use_case));
     }
 
-    pub async fn start_host(&mut self) {
+    pub(crate) async fn start_host(&mut self) {
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(Timestamp::from_ms(1_795_000_000_000)));
         let store = Arc::new(EmbeddedStore::open(self.tables.clone()).unwrap());
         let broker = EmbeddedBroker::open(self.tables.clone(), EmbeddedOptions::default()).unwrap();
+        let broker = Arc::new(broker);
         let joint = Joint::start(
             store.clone(),
             broker.clone(),
@@ -132,19 +131,19 @@ impl World {
         let delays = CancellationToken::new();
         tokio::spawn(joint.clone().run_delays(delays.clone()));
         let engine = Engine::start_up(parts, self.options.clone()).await.unwrap();
-        self.host = Some(Host { engine, store, broker, joint, delays, _definitions: definitions });
+        self.host = Some(Host { engine, store, joint, delays, _definitions: definitions });
     }
 
-    pub fn host(&self) -> &Host {
+    pub(crate) fn host(&self) -> &Host {
         self.host.as_ref().unwrap()
     }
 
-    pub fn engine(&self) -> &Engine {
+    pub(crate) fn engine(&self) -> &Engine {
         &self.host().engine
     }
 
     /// End the host in order, and begin again on the same tables.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         let host = self.host.take().unwrap();
         host.engine.shut_down(Duration::from_secs(5)).await;
         host.delays.cancel();
@@ -153,45 +152,46 @@ impl World {
         self.start_host().await;
     }
 
-    pub async fn start(&self, use_case: &str, global_id: &str, body: &str) -> Started {
+    pub(crate) async fn start(&self, use_case: &str, global_id: &str, body: &str) -> Started {
         let start = Start {
             use_case: UseCaseName::try_new(use_case).unwrap(),
             body: Json::try_from_text(body).unwrap(),
             global_id: Some(GlobalId::try_new(global_id).unwrap()),
+            minted: false,
             traceparent: None,
             tracestate: None,
         };
         self.engine().start(start).await.unwrap()
     }
 
-    pub async fn publish(&self, topic: &str, payload: &str) {
+    pub(crate) async fn publish(&self, topic: &str, payload: &str) {
         let topic = host_core::id::TopicName::try_new(topic).unwrap();
         self.engine().publish(topic, Arc::from("foreign"), payload.to_owned().into()).await.unwrap();
     }
 
-    pub async fn signal(&self, key: &str) {
+    pub(crate) async fn signal(&self, key: &str) {
         self.engine().signal(WaitKey::try_new(key).unwrap()).await.unwrap();
     }
 
-    pub async fn act(&self, global_id: &str, verb: Verb) {
+    pub(crate) async fn act(&self, global_id: &str, verb: Verb) {
         let global_id = GlobalId::try_new(global_id).unwrap();
         self.engine().act(global_id, verb, "tester".to_owned(), Some("a test".to_owned())).await.unwrap();
     }
 
-    pub async fn journal(&self, global_id: &str) -> Vec<Record> {
+    pub(crate) async fn journal(&self, global_id: &str) -> Vec<Record> {
         self.host().store.journal(&GlobalId::try_new(global_id).unwrap()).await.unwrap()
     }
 
-    pub async fn saga(&self, global_id: &str) -> Option<Saga> {
+    pub(crate) async fn saga(&self, global_id: &str) -> Option<Saga> {
         Saga::fold(&self.journal(global_id).await)
     }
 
     /// Wait, in virtual time, until the saga stands as told.
-    pub async fn until(&self, global_id: &str, status: Status) -> Saga {
+    pub(crate) async fn until(&self, global_id: &str, status: Status) -> Saga {
         self.until_saga(global_id, |saga| saga.status == status).await
     }
 
-    pub async fn until_saga(&self, global_id: &str, holds: impl Fn(&Saga) -> bool) -> Saga {
+    pub(crate) async fn until_saga(&self, global_id: &str, holds: impl Fn(&Saga) -> bool) -> Saga {
         for _ in 0..20_000 {
             if let Some(saga) = self.saga(global_id).await
                 && holds(&saga)
@@ -204,24 +204,13 @@ impl World {
     }
 
     /// The words of a saga's journal.
-    pub async fn events(&self, global_id: &str) -> Vec<&'static str> {
+    pub(crate) async fn events(&self, global_id: &str) -> Vec<&'static str> {
         self.journal(global_id).await.iter().map(|record| record.event.as_str()).collect()
     }
 
-    pub fn limits(&self) -> Limits {
-        self.options.limits
-    }
-
-    pub async fn value(&self, bucket: &str, key: &str) -> Option<String> {
+    pub(crate) async fn value(&self, bucket: &str, key: &str) -> Option<String> {
         let bucket = host_core::id::BucketName::try_new(bucket).unwrap();
         let value = self.host().store.value(&bucket, key).await.unwrap();
         value.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
-    }
-}
-
-/// Everything up to now is on disk.
-pub async fn settled(world: &World, started: &Started) {
-    if let Some(lsn) = started.lsn {
-        Commit::durable(&*world.host().joint, lsn).await.unwrap();
     }
 }

@@ -17,11 +17,11 @@ use host_engine::Served;
 type Script = dyn Fn(&Call) -> Scripted + Send + Sync;
 
 /// What a scripted call does.
-pub struct Scripted {
-    pub answer: Answer,
-    pub effects: Effects,
+pub(crate) struct Scripted {
+    pub(crate) answer: Answer,
+    pub(crate) effects: Effects,
     /// Add one to this key of the step's own bucket, through the key-values, so that races can be lost.
-    pub increment: Option<&'static str>,
+    pub(crate) increment: Option<&'static str>,
 }
 
 impl From<Outcome> for Scripted {
@@ -32,68 +32,68 @@ impl From<Outcome> for Scripted {
 
 /// One call that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Made {
-    pub global_id: String,
-    pub address: String,
-    pub direction: Direction,
-    pub attempt: u32,
-    pub digest: Option<Digest>,
-    pub log: Option<String>,
+pub(crate) struct Made {
+    pub(crate) global_id: String,
+    pub(crate) address: String,
+    pub(crate) direction: Direction,
+    pub(crate) attempt: u32,
+    pub(crate) digest: Option<Digest>,
+    pub(crate) log: Option<String>,
 }
 
 /// The runner.
-pub struct Steps {
+pub(crate) struct Steps {
     manifests: Mutex<BTreeMap<StepAddress, Arc<Manifest>>>,
     scripts: Mutex<HashMap<(StepAddress, Direction), Arc<Script>>>,
-    pub made: Mutex<Vec<Made>>,
-    pub served: watch::Sender<Arc<Served>>,
+    pub(crate) made: Mutex<Vec<Made>>,
+    pub(crate) served: watch::Sender<Arc<Served>>,
 }
 
-pub fn address(text: &str) -> StepAddress {
+pub(crate) fn address(text: &str) -> StepAddress {
     StepAddress::try_new(text).unwrap()
 }
 
-pub fn done(body: &str) -> Outcome {
+pub(crate) fn done(body: &str) -> Outcome {
     Outcome::Done { body: Json::try_from_text(body).unwrap(), compensation: None }
 }
 
-pub fn done_with(body: &str, log: &str) -> Outcome {
+pub(crate) fn done_with(body: &str, log: &str) -> Outcome {
     let compensation = Some(Json::try_from_text(log).unwrap());
     Outcome::Done { body: Json::try_from_text(body).unwrap(), compensation }
 }
 
-pub fn rejected(code: &str) -> Outcome {
+pub(crate) fn rejected(code: &str) -> Outcome {
     Outcome::Rejected { code: code.to_owned(), reason: format!("{code} in words"), details: None }
 }
 
-pub fn retry(reason: &str) -> Outcome {
+pub(crate) fn retry(reason: &str) -> Outcome {
     Outcome::Retry { reason: reason.to_owned(), after: None }
 }
 
-pub fn wait(key: &str) -> Outcome {
+pub(crate) fn wait(key: &str) -> Outcome {
     let key = host_core::id::WaitKey::try_new(key).unwrap();
     Outcome::Wait { reason: format!("{key} is not there"), key, timeout: None }
 }
 
 impl Steps {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let (served, _) = watch::channel(Arc::new(Served::default()));
         Arc::new(Self { manifests: Mutex::default(), scripts: Mutex::default(), made: Mutex::default(), served })
     }
 
     /// Serve these addresses; each answers `done` with the body it got until a script says otherwise.
-    pub fn serve(&self, addresses: &[&str]) {
+    pub(crate) fn serve(&self, addresses: &[&str]) {
         for text in addresses {
             self.serve_with(Manifest::of(address(text)));
         }
     }
 
-    pub fn serve_with(&self, manifest: Manifest) {
+    pub(crate) fn serve_with(&self, manifest: Manifest) {
         self.manifests.lock().insert(manifest.address.clone(), Arc::new(manifest));
         self.publish();
     }
 
-    pub fn withdraw(&self, text: &str) {
+    pub(crate) fn withdraw(&self, text: &str) {
         self.manifests.lock().remove(&address(text));
         self.publish();
     }
@@ -103,7 +103,7 @@ impl Steps {
         self.served.send_replace(Arc::new(Served { steps }));
     }
 
-    pub fn script<S: Into<Scripted>>(
+    pub(crate) fn script<S: Into<Scripted>>(
         &self,
         text: &str,
         direction: Direction,
@@ -113,16 +113,16 @@ impl Steps {
         self.scripts.lock().insert((address(text), direction), script);
     }
 
-    pub fn on_handle<S: Into<Scripted>>(&self, text: &str, script: impl Fn(&Call) -> S + Send + Sync + 'static) {
+    pub(crate) fn on_handle<S: Into<Scripted>>(&self, text: &str, script: impl Fn(&Call) -> S + Send + Sync + 'static) {
         self.script(text, Direction::Handle, script);
     }
 
-    pub fn on_compensate<S: Into<Scripted>>(&self, text: &str, script: impl Fn(&Call) -> S + Send + Sync + 'static) {
+    pub(crate) fn on_compensate<S: Into<Scripted>>(&self, text: &str, script: impl Fn(&Call) -> S + Send + Sync + 'static) {
         self.script(text, Direction::Compensate, script);
     }
 
     /// The calls of one saga as `direction address`, in order.
-    pub fn path(&self, global_id: &str) -> Vec<String> {
+    pub(crate) fn path(&self, global_id: &str) -> Vec<String> {
         let made = self.made.lock();
         let of_saga = made.iter().filter(|made| made.global_id == global_id);
         of_saga.map(|made| format!("{} {}", made.direction.as_str(), made.address)).collect()
