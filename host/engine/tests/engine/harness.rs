@@ -51,6 +51,7 @@ pub(crate) struct World {
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) host: Option<Host>,
     pub(crate) options: Options,
+    clock: TokioClock,
 }
 
 pub(crate) struct Host {
@@ -80,6 +81,7 @@ impl World {
             definitions: Arc::default(),
             host: None,
             options: Options::default(),
+            clock: TokioClock::starting_at(Timestamp::from_ms(1_795_000_000_000)),
         }
     }
 
@@ -102,7 +104,7 @@ impl World {
     }
 
     pub(crate) async fn start_host(&mut self) {
-        let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(Timestamp::from_ms(1_795_000_000_000)));
+        let clock: Arc<dyn Clock> = Arc::new(self.clock);
         let store = Arc::new(EmbeddedStore::open(self.tables.clone()).unwrap());
         let broker = EmbeddedBroker::open(self.tables.clone(), EmbeddedOptions::default()).unwrap();
         let broker = Arc::new(broker);
@@ -192,13 +194,15 @@ impl World {
     }
 
     pub(crate) async fn until_saga(&self, global_id: &str, holds: impl Fn(&Saga) -> bool) -> Saga {
-        for _ in 0..20_000 {
+        let mut pause = Duration::from_millis(20);
+        for _ in 0..2_000 {
             if let Some(saga) = self.saga(global_id).await
                 && holds(&saga)
             {
                 return saga;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 11 / 10).min(Duration::from_secs(60));
         }
         panic!("saga {global_id} never came there: {:#?}", self.saga(global_id).await);
     }
