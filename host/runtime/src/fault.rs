@@ -35,7 +35,7 @@ fn what(error: &wasmtime::Error) -> (FaultKind, String) {
         return (kind, exceeded.to_string());
     }
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
-        return (FaultKind::Trap, format!("plugin ended itself with exit({})", exit.0));
+        return (FaultKind::Trap, format!("plugin ended itself with exit code {}", exit.0));
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => (FaultKind::Trap, "plugin panicked".to_owned()),
@@ -90,16 +90,13 @@ fn beginning_and_end(text: String) -> String {
 fn frames(error: &wasmtime::Error) -> String {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return String::new() };
     let names = trace.frames().iter().filter_map(|frame| frame.func_name());
-    let own = names.map(without_hash).filter(|name| !is_runtime(name));
-    own.take(limits::FRAMES_MAX).map(|name| cut(name, 120)).collect::<Vec<_>>().join(" < ")
+    let own = names.map(source_name).filter(|name| !is_runtime(name));
+    own.take(limits::FRAMES_MAX).map(|name| cut(&name, 120)).collect::<Vec<_>>().join(" < ")
 }
 
-/// `name::h0123456789abcdef` as Rust writes its symbols, without the hash.
-fn without_hash(name: &str) -> &str {
-    match name.rsplit_once("::h") {
-        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => path,
-        Some(_) | None => name,
-    }
+/// A function's name as its source writes it: Rust's is demangled, without its hash.
+fn source_name(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
 }
 
 /// Functions of a language's panic machinery and of the bindings: they are in every trace and tell nothing.
@@ -130,9 +127,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn symbols_lose_their_hash_and_nothing_else() {
-        assert_eq!(without_hash("step::handle::h0123456789abcdef"), "step::handle");
-        assert_eq!(without_hash("step::hash::handle"), "step::hash::handle");
+    fn functions_are_named_as_in_their_source() {
+        assert_eq!(source_name("_ZN4step6handle17h0123456789abcdefE"), "step::handle");
+        assert_eq!(
+            source_name("_RNvNtNtCshXfaRvt2tfW_3std3sys4exit4exit.llvm.3047457843523899933"),
+            "std::sys::exit::exit"
+        );
+        assert_eq!(source_name("main.handle"), "main.handle");
         assert!(is_runtime("core::panicking::panic_fmt") && !is_runtime("stdx::handle"));
     }
 

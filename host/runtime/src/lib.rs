@@ -13,12 +13,14 @@ mod instances;
 pub mod limits;
 mod registry;
 mod sandbox;
+mod trial;
 mod version;
 
 pub use check::{Inspection, STEP_VERSION, inspect};
 pub use engine::Allocation;
 pub use error::{Error, Rejection};
 pub use registry::{CallGauge, PluginInfo, PluginState, Plugins, PluginsOptions, Snapshot};
+pub use trial::{MemoryKeyValues, Trial, manifest_beside};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,8 +14,8 @@ pub(crate) const TIME_SLACK: Duration = Duration::from_millis(50);
 pub const CALLS_AT_ONCE_DEFAULT: u32 = 256;
 /// Instances kept ready for the next call over all plugins, if the options don't say otherwise.
 pub const IDLE_INSTANCES_DEFAULT: u32 = 128;
-/// Bytes of linear memory a manifest may grant to one call: past it the wasm 32-bit space is half used.
-pub const MEMORY_BYTES_HARD_MAX: usize = 2 << 30;
+/// Bytes of linear memory a manifest may grant to one call: all that 32-bit wasm can have.
+pub const MEMORY_BYTES_HARD_MAX: usize = 4 << 30;
 /// Core instances, memories and tables of one instance. The largest seen is a Python guest with 14, 1 and 2;
 /// a QuickJS guest has 9, 2 and 2, or 13, 3 and 3. The pool has as many for each, so no plugin can use up another's.
 pub(crate) const CORE_INSTANCES_MAX: u32 = 24;

@@ -29,6 +29,7 @@ use crate::{Call, Effects, KeyValues, Report, StepRunner, Usage, call, limits};
 use files::{Files, Look};
 use pinned::Pinned;
 
+pub(crate) use folder::read_bounded;
 pub(crate) use load::read_manifest;
 pub use snapshot::{CallGauge, PluginInfo, PluginState, Snapshot};
 

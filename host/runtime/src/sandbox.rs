@@ -137,3 +137,55 @@ impl ResourceLimiter for Sandbox {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+    use host_core::id::StepAddress;
+
+    use super::*;
+
+    fn sandbox() -> Sandbox {
+        let manifest = Manifest::of(StepAddress::try_new("d.s.one").unwrap());
+        Sandbox {
+            terms: Arc::new(Terms::try_new(Arc::new(manifest)).unwrap()),
+            call: CallState::default(),
+            wasi: None,
+            deadline: Instant::now(),
+            time_max: Duration::ZERO,
+            memory_bytes: 0,
+            table_elements: 0,
+        }
+    }
+
+    #[test]
+    fn memories_are_counted_together() {
+        let mut sandbox = sandbox();
+        let allowed = sandbox.terms.manifest.limits.memory_bytes_max;
+        assert!(sandbox.memory_growing(0, allowed / 2, None).unwrap());
+        assert!(sandbox.memory_growing(0, allowed / 2, None).unwrap());
+        let error = sandbox.memory_growing(allowed / 2, allowed / 2 + 65_536, None).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Exceeded::Memory { asked: allowed + 65_536, allowed }));
+        assert_eq!(sandbox.memory_bytes, allowed, "what was refused is not counted");
+    }
+
+    #[test]
+    fn tables_are_counted_together() {
+        let mut sandbox = sandbox();
+        let allowed = limits::TABLE_ELEMENTS_MAX;
+        assert!(sandbox.table_growing(0, allowed, None).unwrap());
+        let error = sandbox.table_growing(0, 1, None).unwrap_err();
+        assert_eq!(error.downcast_ref(), Some(&Exceeded::Table { asked: allowed + 1, allowed }));
+    }
+
+    #[test]
+    fn the_own_bucket_comes_first_and_shared_ones_belong_to_the_domain() {
+        let mut manifest = Manifest::of(StepAddress::try_new("shop.orders.order").unwrap());
+        manifest.shared_buckets = vec!["stock".to_owned()];
+        let terms = Terms::try_new(Arc::new(manifest)).unwrap();
+        let named: Vec<_> =
+            terms.buckets.iter().map(|bucket| (bucket.identifier.as_str(), bucket.name.as_str())).collect();
+        assert_eq!(named, [("", "shop.orders.order"), ("stock", "shop/stock")]);
+    }
+}

@@ -134,7 +134,7 @@ fn inside(root: &Path, path: &Path, own: &Metadata, name: &str) -> Result<PathBu
 }
 
 /// A whole file of at most `bytes_max`.
-pub(super) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Result<Vec<u8>, u64>> {
+pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Result<Vec<u8>, u64>> {
     let file = std::fs::File::open(path)?;
     let size = file.metadata()?.len();
     if size > bytes_max {
