@@ -1,6 +1,5 @@
 //! What a call knows about the message it was made for. Plain data; filled by the host or by a test.
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 /// What the host knows about this delivery.
@@ -48,12 +47,12 @@ pub enum Direction {
 }
 
 /// What turned a saga round.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Failure {
-    /// The step that failed or refused.
-    #[serde(alias = "step")]
+    /// Index of the step that failed or refused, counted forward.
+    pub position: u32,
+    /// Its address.
     pub address: String,
     /// `rejected`, `retry-exhausted`, `deadline`, …
     pub kind: String,
@@ -76,7 +75,7 @@ impl Direction {
 impl Failure {
     /// For tests: a refusal by the step at `address`.
     pub fn rejected(address: impl Into<String>, code: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { address: address.into(), kind: "rejected".into(), code: code.into(), reason: reason.into() }
+        Self { position: 0, address: address.into(), kind: "rejected".into(), code: code.into(), reason: reason.into() }
     }
 }
 
@@ -86,16 +85,6 @@ impl Context {
         let (_, text) = self.headers.iter().find(|(key, _)| key == name)?;
         serde_json::from_str(text).ok()
     }
-
-    /// Takes the host's own header out of the list: `failure` is a field of `meta` that comes with compensations.
-    #[cfg_attr(not(any(target_family = "wasm", test)), expect(dead_code, reason = "a test host sets the field itself"))]
-    pub(crate) fn with_failure_from_headers(mut self) -> Self {
-        self.failure = self.header("failure");
-        if self.failure.is_some() {
-            self.headers.retain(|(key, _)| key != "failure");
-        }
-        self
-    }
 }
 
 #[cfg(test)]
@@ -103,26 +92,12 @@ mod tests {
     use crate::testing::TestHost;
 
     #[test]
-    fn the_failure_is_taken_out_of_the_headers_and_the_others_stay() {
+    fn a_header_is_read_as_the_type_asked_for_or_not_at_all() {
         let mut host = TestHost::without_compensate(|_, body: u8| Ok(crate::done(body)));
         let mut context = host.context().clone();
-        let failure = r#"{"position":2,"address":"a.b.c","direction":"handle","kind":"rejected","code":"no-money",
-                          "reason":"the account is empty","at":"2026-01-01T00:00:00.000Z"}"#;
-        context.headers = vec![("tenant".into(), "\"t-1\"".into()), ("failure".into(), failure.into())];
-        let context = context.with_failure_from_headers();
-        let failure = context.failure.as_ref().expect("it was among the headers");
-        assert_eq!((failure.address.as_str(), failure.code.as_str()), ("a.b.c", "no-money"));
-        assert_eq!(context.headers.len(), 1);
+        context.headers = vec![("tenant".into(), "\"t-1\"".into())];
         assert_eq!(context.header::<String>("tenant").as_deref(), Some("t-1"));
         assert_eq!(context.header::<u8>("tenant"), None);
-    }
-
-    #[test]
-    fn a_foreign_header_of_that_name_is_left_alone() {
-        let mut host = TestHost::without_compensate(|_, body: u8| Ok(crate::done(body)));
-        let mut context = host.context().clone();
-        context.headers = vec![("failure".into(), "3".into())];
-        let context = context.with_failure_from_headers();
-        assert_eq!((context.failure.is_none(), context.header::<u8>("failure")), (true, Some(3)));
+        assert_eq!(context.header::<String>("other"), None);
     }
 }

@@ -229,6 +229,7 @@ fn call(envelope: &Envelope, message: &Message, pinned: Pinned) -> Call {
         idempotency_key: meta.message_id(),
         deadline: meta.deadline,
         signalled: message.headers.signalled.as_ref().map(|(key, _)| key.clone()),
+        failure: meta.failure.clone(),
         headers: meta.other_fields().map(|(key, value)| (unquoted(key.as_str()), value.as_str().to_owned())).collect(),
         body: envelope.body.clone(),
         compensation_log: pinned.log,

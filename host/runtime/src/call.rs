@@ -88,6 +88,13 @@ async fn invoke(instance: &mut Instance, call: &Call) -> Result<wit::Outcome, Fa
         idempotency_key: key.as_str(),
         deadline: deadline.as_deref(),
         signalled: call.signalled.as_ref().map(WaitKey::as_str),
+        failure: call.failure.as_ref().map(|failure| wit::Failure {
+            position: u32::from(failure.position.0),
+            address: failure.address.as_str(),
+            kind: failure.kind.as_str(),
+            code: &failure.code,
+            reason: &failure.reason,
+        }),
         headers: &headers,
     };
     let guest = instance.step.saga_step_step();

@@ -28,6 +28,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use host_core::envelope::UseCaseRef;
+use host_core::failure::Failure;
 use host_core::id::{BucketName, Digest, Direction, GlobalId, MessageId, Position, StepAddress, TopicName, WaitKey};
 use host_core::json::Json;
 use host_core::manifest::Manifest;
@@ -59,6 +60,8 @@ pub struct Call {
     pub idempotency_key: MessageId,
     pub deadline: Option<Timestamp>,
     pub signalled: Option<WaitKey>,
+    /// What turned the saga round.
+    pub failure: Option<Arc<Failure>>,
     /// Unknown members of `meta`: key as text, value as JSON text.
     pub headers: Vec<(String, String)>,
     pub body: Json,

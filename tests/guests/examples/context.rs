@@ -16,7 +16,7 @@ fn seen(context: &Context, body: &str, log: Option<&str>) -> String {
     let text = |text: &Option<String>| text.as_deref().map_or("null".to_owned(), quoted);
     let headers: Vec<_> = context.headers.iter().map(|(name, value)| format!("[{},{value}]", quoted(name))).collect();
     format!(
-        r#"{{"global-id":{},"use-case":{},"version":{},"address":{},"position":{},"direction":"{:?}","attempt":{},"key":{},"deadline":{},"signalled":{},"headers":[{}],"body":{body},"log":{}}}"#,
+        r#"{{"global-id":{},"use-case":{},"version":{},"address":{},"position":{},"direction":"{:?}","attempt":{},"key":{},"deadline":{},"signalled":{},"failure":{},"headers":[{}],"body":{body},"log":{}}}"#,
         quoted(&context.global_id),
         text(&context.use_case),
         context.use_case_version.map_or("null".to_owned(), |version| version.to_string()),
@@ -27,6 +27,14 @@ fn seen(context: &Context, body: &str, log: Option<&str>) -> String {
         quoted(&context.idempotency_key),
         text(&context.deadline),
         text(&context.signalled),
+        context.failure.as_ref().map_or("null".to_owned(), |failure| format!(
+            r#"[{},{},{},{},{}]"#,
+            failure.position,
+            quoted(&failure.address),
+            quoted(&failure.kind),
+            quoted(&failure.code),
+            quoted(&failure.reason),
+        )),
         headers.join(","),
         log.unwrap_or("null"),
     )

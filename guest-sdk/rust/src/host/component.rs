@@ -8,7 +8,7 @@ use crate::bindings::saga::step::{events as wit_events, types as wit_types};
 use crate::bindings::wasi::config::store as wit_config;
 use crate::bindings::wasi::keyvalue::store as wit_keyvalue;
 use crate::bindings::wasi::logging::logging as wit_logging;
-use crate::context::{Context, Direction};
+use crate::context::{Context, Direction, Failure};
 use crate::log::Level;
 use crate::{config, events, keyvalue, random};
 
@@ -112,10 +112,15 @@ impl From<wit::Context> for Context {
             idempotency_key: context.idempotency_key,
             deadline: context.deadline,
             signalled: context.signalled,
-            failure: None,
+            failure: context.failure.map(|failure| Failure {
+                position: failure.position,
+                address: failure.address,
+                kind: failure.kind,
+                code: failure.code,
+                reason: failure.reason,
+            }),
             headers: context.headers,
         }
-        .with_failure_from_headers()
     }
 }
 

@@ -118,6 +118,7 @@ fn call(options: &Options, manifest: &Manifest) -> anyhow::Result<Call> {
         attempt: options.attempt,
         deadline: None,
         signalled: None,
+        failure: None,
         headers: Vec::new(),
         body: input::body(&options.body)?,
         compensation_log: log,

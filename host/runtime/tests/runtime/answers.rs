@@ -1,10 +1,12 @@
 //! Goal: what the host tells a step arrives, and what a step answers comes back as it is, or as a fault that says which
 //! part breaks the contract.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use host_core::envelope::UseCaseRef;
-use host_core::id::{Direction, UseCaseName, WaitKey};
+use host_core::failure::{Failure, FailureKind};
+use host_core::id::{Direction, Position, StepAddress, UseCaseName, WaitKey};
 use host_core::json::Json;
 use host_core::outcome::{Answer, FaultKind, Outcome};
 use host_core::time::Timestamp;
@@ -20,6 +22,15 @@ async fn a_step_sees_everything_the_host_knows_of_its_call() {
     call.attempt = 4;
     call.deadline = Some(Timestamp::parse("2026-11-22T18:00:00.000Z").unwrap());
     call.signalled = Some(WaitKey::try_new("customer/42").unwrap());
+    call.failure = Some(Arc::new(Failure {
+        position: Position(2),
+        address: StepAddress::try_new("d.s.three").unwrap(),
+        direction: Direction::Handle,
+        kind: FailureKind::Rejected,
+        code: "no-funds".to_owned(),
+        reason: "the account is empty".to_owned(),
+        at: Timestamp::from_ms(0),
+    }));
     call.headers = vec![("traceparent".to_owned(), "\"00-ab\"".to_owned()), ("x".to_owned(), "[1]".to_owned())];
     let report = stage.plugins.call(call, stage.key_values.clone()).await;
     let seen: serde_json::Value = serde_json::from_str(body(&report)).unwrap();
@@ -29,6 +40,7 @@ async fn a_step_sees_everything_the_host_knows_of_its_call() {
             "global-id": "saga-1", "use-case": "uc-1-1", "version": 3, "address": STEP, "position": 1,
             "direction": "Direction::Handle", "attempt": 4, "key": "saga-1/handle/1",
             "deadline": "2026-11-22T18:00:00.000Z", "signalled": "customer/42",
+            "failure": [2, "d.s.three", "rejected", "no-funds", "the account is empty"],
             "headers": [["traceparent", "00-ab"], ["x", [1]]], "body": {"é": [1, 2]}, "log": null,
         })
     );

@@ -137,6 +137,7 @@ pub(crate) fn call(step: &str, direction: Direction, body: &str) -> Call {
         attempt: 1,
         deadline: None,
         signalled: None,
+        failure: None,
         headers: Vec::new(),
         body: Json::try_from_text(body).unwrap(),
         compensation_log: None,
