@@ -76,6 +76,7 @@ impl Door for HostDoor {
             use_case: start.use_case,
             body: start.body,
             global_id: start.global_id,
+            minted: start.minted,
             traceparent: start.traceparent,
             tracestate: start.tracestate,
         };

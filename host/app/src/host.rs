@@ -81,10 +81,12 @@ impl Host {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let fail_points = Arc::new(fail_points()?);
         let use_cases = open_use_cases(config)?;
-        let Wired { commit, store, broker, close } = {
-            let (config, clock, fail_points) = (config.clone(), clock.clone(), fail_points.clone());
-            tokio::task::spawn_blocking(move || wiring::wire(&config, clock, fail_points)).await??
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let Wired { commit, store, broker, delays, close } = {
+            let (config, clock, fail_points, stop) = (config.clone(), clock.clone(), fail_points.clone(), stop.clone());
+            tokio::task::spawn_blocking(move || wiring::wire(&config, clock, fail_points, stop)).await??
         };
+        tasks.spawn(delays);
         // Before the engine writes its first record, so that the monitor misses none.
         let journal = commit.follow();
         let door = Arc::new(HostDoor::new(use_cases.clone()));
@@ -93,11 +95,14 @@ impl Host {
         let plugins = open_plugins(config).await?;
         door.show_plugins(plugins.clone());
 
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         tasks.spawn(use_cases.clone().watch(stop.clone()));
         tasks.spawn({
             let (plugins, stop) = (plugins.clone(), stop.clone());
-            async move { plugins.watch(stop).await }
+            async move {
+                if let Err(error) = plugins.watch(stop).await {
+                    tracing::error!(%error, "the plugins folder is not watched any more");
+                }
+            }
         });
         let served = follow_served(&plugins, &tasks, stop.clone());
         let definitions = use_cases.revisions();

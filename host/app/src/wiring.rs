@@ -1,7 +1,9 @@
 //! Builds the broker, the store and their commit from the names in the configuration. The only `match` on the name of
 //! a driver; everybody else sees the traits.
 
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -15,6 +17,7 @@ use host_store::Store;
 use host_store::backends::fjall::FjallTables;
 use host_store::backends::memory::MemoryTables;
 use host_store::embedded::EmbeddedStore;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::{BrokerKind, Config, StoreKind};
 
@@ -23,19 +26,31 @@ pub struct Wired {
     pub commit: Arc<dyn Commit>,
     pub store: Arc<dyn Store>,
     pub broker: Arc<dyn Broker>,
+    /// Delivers delayed messages until the token that was given is cancelled. To be spawned.
+    pub delays: Pin<Box<dyn Future<Output = ()> + Send>>,
     /// Writes what is open and lets go of the data folder. Blocks.
     pub close: Box<dyn FnOnce() + Send>,
 }
 
 /// Open what the configuration names. Blocks: a database is read.
-pub fn wire(config: &Config, clock: Arc<dyn Clock>, fail_points: Arc<FailPoints>) -> anyhow::Result<Wired> {
+pub fn wire(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    fail_points: Arc<FailPoints>,
+    stop: CancellationToken,
+) -> anyhow::Result<Wired> {
     match config.broker.kind {
-        BrokerKind::Embedded => embedded(config, clock, fail_points),
+        BrokerKind::Embedded => embedded(config, clock, fail_points, stop),
     }
 }
 
 /// Broker and store in one database.
-fn embedded(config: &Config, clock: Arc<dyn Clock>, fail_points: Arc<FailPoints>) -> anyhow::Result<Wired> {
+fn embedded(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    fail_points: Arc<FailPoints>,
+    stop: CancellationToken,
+) -> anyhow::Result<Wired> {
     let tables: Arc<dyn Tables> = match config.store.kind {
         StoreKind::Embedded => open_database(&config.data_dir)?,
         StoreKind::Memory => Arc::new(MemoryTables::new()),
@@ -50,7 +65,8 @@ fn embedded(config: &Config, clock: Arc<dyn Clock>, fail_points: Arc<FailPoints>
     let last = store.last_lsn();
     let commit = Joint::start(store.clone(), broker.clone(), tables, clock, fail_points, last)
         .context("starting the thread that writes the journal")?;
-    Ok(Wired { commit: commit.clone(), store, broker, close: Box::new(move || commit.close()) })
+    let delays = Box::pin(commit.clone().run_delays(stop));
+    Ok(Wired { commit: commit.clone(), store, broker, delays, close: Box::new(move || commit.close()) })
 }
 
 fn open_database(data_dir: &Path) -> anyhow::Result<Arc<dyn Tables>> {
