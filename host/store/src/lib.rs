@@ -4,7 +4,8 @@
 #![forbid(unsafe_code)]
 
 pub mod backends;
-mod embedded;
+pub mod conformance;
+pub mod embedded;
 mod error;
 pub mod projection;
 
@@ -19,7 +20,6 @@ use host_core::table::Batch;
 use host_core::time::Timestamp;
 use host_core::unit::{Mark, Parked, ParkedId, RememberedSignal, Unit};
 
-pub use embedded::{EmbeddedStore, Open};
 pub use error::{Conflict, Error, Remedy};
 pub use projection::{ErrorGroup, ErrorQuery, GroupId, ListQuery, Page, Summary, Trouble};
 

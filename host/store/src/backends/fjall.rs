@@ -3,12 +3,16 @@
 
 mod tuning;
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use fjall::{Database, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable};
 use host_core::table::{Batch, Durability, Error, Table, Tables};
+
+/// What fjall takes as a key; it would panic on another.
+const KEY_BYTES: RangeInclusive<usize> = 1..=u16::MAX as usize;
 
 /// The tables of a data folder.
 pub struct FjallTables {
@@ -38,6 +42,12 @@ impl FjallTables {
 
     fn keyspace(&self, table: Table) -> &Keyspace {
         &self.keyspaces[table as usize]
+    }
+
+    /// From now on nothing is written: a batch that is missing may be what a later one builds upon.
+    fn fail(&self, error: Error) -> Error {
+        tracing::error!(error = %error, "the database failed");
+        self.failed.get_or_init(|| error).clone()
     }
 
     fn refuse_after_failure(&self) -> Result<(), Error> {
@@ -87,6 +97,10 @@ impl Tables for FjallTables {
             Durability::Visible => (PersistMode::Buffer, "writing a batch"),
             Durability::Synced => (PersistMode::SyncData, "writing and syncing a batch"),
         };
+        if let Some(write) = batch.writes.iter().find(|write| !KEY_BYTES.contains(&write.key.len())) {
+            let cause = format!("a key of table {} has {} bytes", write.table.as_str(), write.key.len());
+            return Err(self.fail(Error::Failed { doing, cause }));
+        }
         let mut owned =
             OwnedWriteBatch::with_capacity(self.database.clone(), batch.writes.len()).durability(Some(mode));
         for write in batch.writes {
@@ -96,11 +110,7 @@ impl Tables for FjallTables {
                 None => owned.remove(keyspace, write.key),
             }
         }
-        owned.commit().map_err(|error| {
-            let error = Error::Failed { doing, cause: error.to_string() };
-            tracing::error!(error = %error, "the database failed");
-            self.failed.get_or_init(|| error).clone()
-        })
+        owned.commit().map_err(|error| self.fail(Error::Failed { doing, cause: error.to_string() }))
     }
 
     fn disk_bytes(&self) -> u64 {

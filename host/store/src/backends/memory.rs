@@ -9,6 +9,7 @@ use host_core::table::{Batch, Durability, Error, Table, Tables};
 use parking_lot::{Mutex, RwLock};
 
 type Rows = BTreeMap<Bytes, Bytes>;
+type KeyRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// Ordered tables in memory.
 #[derive(Default)]
@@ -159,7 +160,7 @@ fn owned((key, value): (&Bytes, &Bytes)) -> (Bytes, Bytes) {
 }
 
 /// None for a range that holds nothing, which a map would refuse to be asked for.
-fn bounds<'a>(from: &'a [u8], to: Option<&'a [u8]>) -> Option<(Bound<&'a [u8]>, Bound<&'a [u8]>)> {
+fn bounds<'a>(from: &'a [u8], to: Option<&'a [u8]>) -> Option<KeyRange<'a>> {
     match to {
         Some(to) if to <= from => None,
         Some(to) => Some((Bound::Included(from), Bound::Excluded(to))),

@@ -221,3 +221,66 @@ impl Drop for Reading {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bucket() -> BucketName {
+        BucketName::try_new("test.step.s1").expect("a bucket name")
+    }
+
+    fn overlay() -> (Arc<Progress>, Arc<Overlay>) {
+        let progress = Arc::new(Progress::new(Lsn(0)));
+        (progress.clone(), Arc::new(Overlay::new(progress)))
+    }
+
+    fn stage(progress: &Progress, overlay: &Overlay, lsn: u64, key: &str) {
+        overlay.apply(Lsn(lsn), &[(bucket(), key.into(), Some(Bytes::new()))]);
+        progress.set_staged(Lsn(lsn));
+    }
+
+    fn write(progress: &Progress, overlay: &Overlay, lsn: u64) {
+        progress.set_written(Lsn(lsn));
+        overlay.evict();
+    }
+
+    #[test]
+    fn what_is_written_is_forgotten_when_nobody_can_conflict_with_it() {
+        let (progress, overlay) = overlay();
+        stage(&progress, &overlay, 1, "a");
+        stage(&progress, &overlay, 2, "b");
+        write(&progress, &overlay, 1);
+        assert_eq!(overlay.entry_count(), 1, "what is not written stays");
+        let reader = overlay.snapshot();
+        stage(&progress, &overlay, 3, "a");
+        write(&progress, &overlay, 3);
+        assert_eq!(overlay.entry_count(), 1, "what is newer than a call in flight stays");
+        let later = overlay.snapshot();
+        drop(reader);
+        assert_eq!(overlay.entry_count(), 0, "the call that ended was the oldest");
+        drop(later);
+        assert!(overlay.in_flight.lock().is_empty());
+        assert!(overlay.versions.lock().is_empty());
+    }
+
+    #[test]
+    fn calls_that_never_end_do_not_make_it_grow() {
+        let (progress, overlay) = overlay();
+        let stuck = overlay.snapshot();
+        for lsn in 1..=(WRITTEN_VERSIONS_MAX as u64 + 100) {
+            stage(&progress, &overlay, lsn, &format!("key-{lsn}"));
+        }
+        write(&progress, &overlay, WRITTEN_VERSIONS_MAX as u64 + 100);
+        assert_eq!(overlay.entry_count(), WRITTEN_VERSIONS_MAX);
+        let txn = |key: &str| KeyValueTxn {
+            snapshot: stuck.lsn,
+            reads: vec![(bucket(), key.into())],
+            ..KeyValueTxn::default()
+        };
+        assert!(overlay.check(&txn("key-1")).is_err(), "a call older than what is remembered is refused");
+        let fresh = overlay.snapshot();
+        let txn = KeyValueTxn { snapshot: fresh.lsn, ..txn("key-1") };
+        assert!(overlay.check(&txn).is_ok(), "a new call is not");
+    }
+}

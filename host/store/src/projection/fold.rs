@@ -6,8 +6,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use host_core::id::{GlobalId, Lsn};
+use host_core::json::Json;
 use host_core::record::{Event, Record};
+use host_core::saga::Saga;
 use host_core::table::{Batch, Durability, Table, Tables};
 
 use super::group::{self, Group};
@@ -19,32 +22,32 @@ use crate::{Committed, Error};
 /// Sagas by status, in the order of `Status::ALL`.
 pub(super) type Counts = [u64; 8];
 
-/// Summaries of sagas in flight that are kept in memory, in two generations: about a megabyte. One that is not here is
-/// read from its journal.
-const GENERATION_MAX: usize = 2048;
+/// Sagas in flight that are kept in memory, in two generations and without their bodies: some two megabytes. One that
+/// is not here is folded from its journal.
+const GENERATION_MAX: usize = 1024;
 
 pub(crate) struct Projector {
     projected: Lsn,
     pub(super) counts: Counts,
     pub(super) recent: Recent,
-    /// Where retention goes on: in the summaries from the oldest, and in the signals.
+    /// Where retention goes on in the summaries; none: from the oldest.
     pub(super) retained: Option<Vec<u8>>,
 }
 
-/// Summaries of sagas that did not end yet, as the last fold left them.
+/// Sagas that have not ended, as the last fold left them.
 #[derive(Default)]
 pub(super) struct Recent {
-    young: HashMap<GlobalId, Summary>,
-    old: HashMap<GlobalId, Summary>,
+    young: HashMap<GlobalId, Saga>,
+    old: HashMap<GlobalId, Saga>,
 }
 
 /// A saga within one fold.
+#[derive(Default)]
 struct Folding {
     before: Option<Summary>,
-    now: Summary,
-    /// Some record says more than that a late message was dropped. Without one there is no saga to show: its journal
-    /// was removed long ago.
-    known: bool,
+    /// None as long as late messages were dropped and nothing else happened: there is no saga to show, its journal was
+    /// removed long ago.
+    saga: Option<Saga>,
 }
 
 /// The writes of one fold or one retention.
@@ -78,93 +81,93 @@ impl Projector {
 
     /// Fold these batches. Those that are already folded change nothing.
     pub(crate) fn project(&mut self, tables: &dyn Tables, batches: &[Arc<Committed>]) -> Result<(), Error> {
-        let new = || batches.iter().filter(|batch| batch.lsn > self.projected);
+        let projected = self.projected;
+        let new = || batches.iter().filter(|batch| batch.lsn > projected);
         let Some(last) = new().map(|batch| batch.lsn).max() else { return Ok(()) };
         let mut folding: HashMap<&GlobalId, Folding> = HashMap::new();
-        let mut order = Vec::new();
-        for record in new().flat_map(|batch| &batch.records) {
-            match folding.entry(&record.global_id) {
-                Entry::Occupied(entry) => entry.into_mut().apply(record),
-                Entry::Vacant(entry) => {
-                    order.push(&record.global_id);
-                    entry.insert(self.begin(tables, record)?);
+        let mut changes = Changes::new(tables, self.counts);
+        let folded = (|| {
+            for record in new().flat_map(|batch| &batch.records) {
+                match folding.entry(&record.global_id) {
+                    Entry::Occupied(entry) => entry.into_mut().apply(record),
+                    Entry::Vacant(entry) => _ = entry.insert(self.begin(tables, record)?),
                 }
             }
-        }
-        let mut changes = Changes::new(tables, self.counts);
-        for folding in order.iter().map(|global_id| &folding[global_id]).filter(|folding| folding.known) {
-            changes.replace(folding.before.as_ref(), Some(&folding.now))?;
-        }
-        new().for_each(|batch| changes.batch.remove(Table::Feed, keys::lsn(batch.lsn)));
-        changes.batch.put(Table::Meta, keys::META_PROJECTED, keys::lsn(last));
-        self.counts = changes.write()?;
+            for Folding { before, saga } in folding.values() {
+                changes.replace(before.as_ref(), saga.as_ref().map(Summary::from).as_ref())?;
+            }
+            new().for_each(|batch| changes.batch.remove(Table::Feed, keys::lsn(batch.lsn)));
+            changes.batch.put(Table::Meta, keys::META_PROJECTED, keys::lsn(last));
+            changes.write()
+        })();
+        // What was taken out of memory is folded from its journal if it did not come to be written.
+        self.counts = folded.inspect_err(|_| self.recent = Recent::default())?;
         self.projected = last;
-        for folding in folding.into_values().filter(|folding| folding.known) {
-            self.recent.keep(folding.now);
-        }
+        folding.into_values().filter_map(|folding| folding.saga).for_each(|saga| self.recent.keep(saga));
         Ok(())
     }
 
-    /// The saga of a record that is the first of this fold.
-    fn begin(&self, tables: &dyn Tables, record: &Record) -> Result<Folding, Error> {
-        let known = tells_of_a_saga(record);
-        if matches!(record.event, Event::Started { .. }) {
-            return Ok(Folding { before: None, now: Summary::begin(record), known });
+    /// The saga of a record that is the first of this fold. `Started` is the first record that tells of a saga, so with
+    /// it nothing needs to be read.
+    fn begin(&mut self, tables: &dyn Tables, record: &Record) -> Result<Folding, Error> {
+        let mut folding = Folding::default();
+        if !matches!(record.event, Event::Started { .. }) {
+            let saga = match self.recent.take(&record.global_id) {
+                Some(saga) => Some(saga),
+                None => self.fold_journal(tables, &record.global_id)?,
+            };
+            folding = Folding { before: saga.as_ref().map(Summary::from), saga };
         }
-        if let Some(before) = self.recent.get(&record.global_id) {
-            let mut folding = Folding { now: before.clone(), before: Some(before.clone()), known: true };
-            folding.apply(record);
-            return Ok(folding);
-        }
-        let mut records = Vec::new();
-        journal::rows(tables, &record.global_id, |key, value| {
+        folding.apply(record);
+        Ok(folding)
+    }
+
+    /// A saga as it was folded up to now.
+    fn fold_journal(&self, tables: &dyn Tables, global_id: &GlobalId) -> Result<Option<Saga>, Error> {
+        let mut folding = Folding::default();
+        journal::rows(tables, global_id, |key, value| {
             // Rows behind the watermark belong to this fold, or to one that is to come.
             if keys::journal_lsn(key).is_some_and(|lsn| lsn <= self.projected) {
-                records.extend(journal::decode(&record.global_id, key, value)?);
+                journal::decode(global_id, key, value)?.iter().for_each(|record| folding.apply(record));
             }
             Ok(())
         })?;
-        let Some(mut now) = Summary::fold(&records) else {
-            return Ok(Folding { before: None, now: Summary::begin(record), known });
-        };
-        let was_known = records.iter().any(tells_of_a_saga);
-        let before = was_known.then(|| now.clone());
-        now.apply(record);
-        Ok(Folding { before, now, known: known || was_known })
+        Ok(folding.saga)
     }
 }
 
 impl Folding {
     fn apply(&mut self, record: &Record) {
-        self.now.apply(record);
-        self.known |= tells_of_a_saga(record);
+        match &mut self.saga {
+            Some(saga) => saga.apply(record),
+            None if matches!(record.event, Event::LateDropped { .. }) => {}
+            None => self.saga = Some(Saga::begin(record)),
+        }
     }
-}
-
-fn tells_of_a_saga(record: &Record) -> bool {
-    !matches!(record.event, Event::LateDropped { .. })
 }
 
 impl Recent {
-    fn get(&self, global_id: &GlobalId) -> Option<&Summary> {
-        self.young.get(global_id).or_else(|| self.old.get(global_id))
+    fn take(&mut self, global_id: &GlobalId) -> Option<Saga> {
+        self.young.remove(global_id).or_else(|| self.old.remove(global_id))
     }
 
-    /// Take the place of what was kept of this saga; an ended one is forgotten.
-    fn keep(&mut self, summary: Summary) {
-        if summary.ended {
-            self.forget(&summary.global_id);
+    /// Keep what no list needs out of memory, and an ended saga altogether.
+    fn keep(&mut self, mut saga: Saga) {
+        if saga.ended {
             return;
         }
         if self.young.len() >= GENERATION_MAX {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(summary.global_id.clone(), summary);
+        saga.body = Json::null();
+        saga.letter = None;
+        saga.actions = Vec::new();
+        saga.given_up.iter_mut().for_each(|given_up| given_up.letter = Bytes::new());
+        self.young.insert(saga.global_id.clone(), saga);
     }
 
     pub(super) fn forget(&mut self, global_id: &GlobalId) {
-        self.young.remove(global_id);
-        self.old.remove(global_id);
+        self.take(global_id);
     }
 }
 

@@ -1,7 +1,4 @@
-//! The stored form of summaries and groups. Start and id of a saga are its key; an ended saga keeps no itinerary, since
-//! nothing moves it any more.
-
-use std::sync::Arc;
+//! The stored form of summaries and groups. Start and id of a saga are its key.
 
 use bytes::Bytes;
 use host_core::envelope::UseCaseRef;
@@ -19,7 +16,7 @@ use crate::Error;
 const FORMAT: u8 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct Stored<U, S, I, T> {
+struct Stored<U, S, T> {
     use_case: U,
     status: u8,
     step: S,
@@ -29,11 +26,9 @@ struct Stored<U, S, I, T> {
     ended: bool,
     dead_letter: T,
     pending: T,
-    steps: I,
-    step_count: u16,
 }
 
-type Read = Stored<Option<UseCaseRef>, Option<StepAddress>, Vec<StepAddress>, Option<Trouble>>;
+type Read = Stored<Option<UseCaseRef>, Option<StepAddress>, Option<Trouble>>;
 
 pub(super) fn encode(summary: &Summary) -> Bytes {
     let stored = Stored {
@@ -46,8 +41,6 @@ pub(super) fn encode(summary: &Summary) -> Bytes {
         ended: summary.ended,
         dead_letter: &summary.dead_letter,
         pending: &summary.pending,
-        steps: if summary.ended { &[][..] } else { &summary.steps },
-        step_count: summary.step_count,
     };
     encode_any(&stored)
 }
@@ -71,8 +64,6 @@ pub(super) fn decode(key: &[u8], value: &[u8]) -> Result<Summary, Error> {
         ended: stored.ended,
         dead_letter: stored.dead_letter,
         pending: stored.pending,
-        steps: Arc::from(stored.steps),
-        step_count: stored.step_count,
     })
 }
 
