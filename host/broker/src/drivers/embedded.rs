@@ -13,6 +13,8 @@ mod retention;
 mod row;
 mod shared;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod topic;
 mod window;
 

@@ -230,6 +230,12 @@ impl Delayed {
     pub(super) fn forget_written(&self, written: Lsn) {
         self.state.lock().forget_written(written);
     }
+
+    #[cfg(test)]
+    pub(super) fn in_memory_count(&self) -> usize {
+        let state = self.state.lock();
+        state.near.len() + state.unwritten.len()
+    }
 }
 
 impl State {

@@ -126,4 +126,11 @@ impl State {
         };
         View { in_memory, from: from.max(start), to: self.next, gone: self.gone_offsets() }
     }
+
+    /// Messages in memory, whatever for.
+    #[cfg(test)]
+    pub(in crate::drivers::embedded) fn in_memory_count(&self) -> usize {
+        let windows = self.groups.iter().map(|group| group.window.messages().count());
+        self.unwritten.len() + windows.sum::<usize>()
+    }
 }
