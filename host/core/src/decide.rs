@@ -431,3 +431,6 @@ impl Transition {
         Self::new(events, Next::End(status))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -304,11 +304,10 @@ impl Saga {
         self.status = self.moving_status();
     }
 
-    /// A record of a step says that the message has come there. What lies between it and where the message was last
-    /// seen was done by services that keep no journal of ours.
+    /// A record of a step says that the message has come there.
     fn reach(&mut self, record: &Record) {
         match &record.event {
-            Event::Started { .. } | Event::LateDropped { .. } | Event::Acted { .. } | Event::Ended { .. } => return,
+            Event::Started { .. } | Event::LateDropped { .. } | Event::Acted { .. } | Event::Ended { .. } => {}
             Event::Done { .. }
             | Event::Rejected { .. }
             | Event::Retried { .. }
@@ -316,14 +315,16 @@ impl Saga {
             | Event::Signalled { .. }
             | Event::DeadLettered { .. }
             | Event::Compensated { .. }
-            | Event::NotRun => {}
+            | Event::NotRun => self.arrive(record),
         }
+    }
+
+    /// What lies between here and where the message was last seen was done by services that keep no journal of ours.
+    fn arrive(&mut self, record: &Record) {
         let was_at = std::mem::replace(&mut self.at, (record.position, record.direction));
         self.waiting = None;
         self.retry_due = None;
-        if was_at != self.at {
-            self.letter = None;
-        }
+        self.letter = None;
         self.know(record);
         let here = usize::from(record.position.0);
         match record.direction {
@@ -475,7 +476,6 @@ impl Saga {
 
     fn acted(&mut self, record: &Record, verb: Verb, who: &str, reason: &Option<String>) {
         self.actions.push(Action { verb, who: who.to_owned(), reason: reason.clone(), at: record.at });
-        self.know(record);
         match (verb, record.direction) {
             (Verb::Retry, _) | (Verb::Compensate, Direction::Compensate) => {
                 self.take_up(record);
@@ -496,10 +496,7 @@ impl Saga {
 
     /// A person moves the saga from where it stands, or opens it again for what was given up.
     fn take_up(&mut self, record: &Record) {
-        self.at = (record.position, record.direction);
-        self.waiting = None;
-        self.retry_due = None;
-        self.letter = None;
+        self.arrive(record);
         self.ended = false;
     }
 

@@ -365,6 +365,8 @@ prop_compose! {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn every_message_survives_being_read_and_written((text, direction, to) in any_envelope()) {
         let first = decode(&Bytes::from(text), direction, &to, &Limits::default()).expect("a message of ours");
