@@ -40,7 +40,7 @@ fn what(error: &wasmtime::Error) -> (FaultKind, String) {
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => (FaultKind::Trap, "plugin panicked".to_owned()),
         Some(Trap::StackOverflow) => (FaultKind::Trap, "plugin overflowed its stack".to_owned()),
-        Some(Trap::MemoryOutOfBounds) if below_zero(error) => {
+        Some(Trap::MemoryOutOfBounds) if below_zero(error) || recurses(error) => {
             (FaultKind::Trap, "plugin overflowed its stack (it grew below the start of memory)".to_owned())
         }
         Some(trap) => (FaultKind::Trap, format!("plugin trapped: {trap}")),
@@ -52,6 +52,15 @@ fn what(error: &wasmtime::Error) -> (FaultKind, String) {
 /// Wasmtime tells the address in the words of the error only.
 fn below_zero(error: &wasmtime::Error) -> bool {
     error.chain().any(|cause| cause.to_string().contains("wasm address 0xfff"))
+}
+
+/// Whether the trap came out of a recursion deeper than what is looked at: the innermost functions come again and again.
+fn recurses(error: &wasmtime::Error) -> bool {
+    let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return false };
+    let frames = trace.frames();
+    let Some(innermost) = frames.first().map(|frame| frame.func_index()) else { return false };
+    let again = frames.iter().filter(|frame| frame.func_index() == innermost).count();
+    frames.len() >= limits::FRAMES_SEEN_MAX && again >= limits::FRAMES_SEEN_MAX / 8
 }
 
 /// What the plugin printed, stripped of what says nothing to a reader: its panic message, as a rule.
