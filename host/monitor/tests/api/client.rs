@@ -8,29 +8,29 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A connection that is kept.
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 /// A whole answer.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: BTreeMap<String, String>,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Client {
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap(), buffer: Vec::new() }
     }
 
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    pub async fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub(crate) async fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let mut text = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n").into_bytes();
         for (name, value) in headers {
             text.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
@@ -46,7 +46,7 @@ impl Client {
     }
 
     /// The head of the next answer; its body stays to be read.
-    pub async fn head(&mut self) -> (u16, BTreeMap<String, String>) {
+    pub(crate) async fn head(&mut self) -> (u16, BTreeMap<String, String>) {
         let end = self.find(b"\r\n\r\n").await.expect("an answer");
         let head = String::from_utf8(self.buffer.drain(..end + 4).collect()).unwrap();
         let mut lines = head.split("\r\n");
@@ -57,7 +57,7 @@ impl Client {
         (status, headers.collect())
     }
 
-    pub async fn reply(&mut self) -> Reply {
+    pub(crate) async fn reply(&mut self) -> Reply {
         let (status, headers) = self.head().await;
         let body = match headers.get("content-length") {
             Some(length) => self.take(length.parse().unwrap()).await,
@@ -73,7 +73,7 @@ impl Client {
     }
 
     /// The next chunk of a chunked body; none at its end.
-    pub async fn chunk(&mut self) -> Option<Vec<u8>> {
+    pub(crate) async fn chunk(&mut self) -> Option<Vec<u8>> {
         let end = self.find(b"\r\n").await.expect("a chunk");
         let line: Vec<u8> = self.buffer.drain(..end + 2).collect();
         let length = usize::from_str_radix(std::str::from_utf8(&line[..end]).unwrap(), 16).unwrap();
@@ -83,7 +83,7 @@ impl Client {
     }
 
     /// Whether the other side has closed the connection; waits until it has or sends something.
-    pub async fn is_closed(&mut self) -> bool {
+    pub(crate) async fn is_closed(&mut self) -> bool {
         self.buffer.is_empty() && !self.read().await
     }
 
@@ -114,17 +114,17 @@ impl Client {
 }
 
 impl Reply {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
     /// The answer, checked against this schema of openapi.json.
     #[track_caller]
-    pub fn expect(&self, status: u16, schema: &str) -> Value {
+    pub(crate) fn expect(&self, status: u16, schema: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         assert_eq!(self.headers["content-type"], "application/json");
         let value = self.json();
@@ -134,7 +134,7 @@ impl Reply {
 
     /// The problem that the answer is.
     #[track_caller]
-    pub fn problem(&self, status: u16, code: &str) -> Value {
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         assert_eq!(self.headers["content-type"], "application/problem+json");
         let value = self.json();
@@ -148,7 +148,7 @@ impl Reply {
 
 /// Check a value against a schema of openapi.json.
 #[track_caller]
-pub fn check(schema: &str, value: &Value) {
+pub(crate) fn check(schema: &str, value: &Value) {
     let described: Value = serde_json::from_str(include_str!("../../src/openapi.json")).unwrap();
     let schema = serde_json::json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

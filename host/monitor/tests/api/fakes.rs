@@ -21,29 +21,29 @@ use tokio::sync::mpsc;
 use crate::records;
 
 /// Commits records as the engine's committer does: staged, sealed, written, told.
-pub struct Committer {
-    pub store: Arc<EmbeddedStore>,
-    pub tables: Arc<MemoryTables>,
+pub(crate) struct Committer {
+    pub(crate) store: Arc<EmbeddedStore>,
+    pub(crate) tables: Arc<MemoryTables>,
     /// Guards the order of commits.
     lsn: tokio::sync::Mutex<Lsn>,
     followers: Mutex<Option<mpsc::Sender<Arc<Committed>>>>,
 }
 
 impl Committer {
-    pub fn new(tables: Arc<MemoryTables>) -> Self {
+    pub(crate) fn new(tables: Arc<MemoryTables>) -> Self {
         let store = EmbeddedStore::open(tables.clone()).unwrap();
         let lsn = tokio::sync::Mutex::new(store.last_lsn());
         Self { store: Arc::new(store), tables, lsn, followers: Mutex::default() }
     }
 
-    pub fn follow(&self) -> mpsc::Receiver<Arc<Committed>> {
+    pub(crate) fn follow(&self) -> mpsc::Receiver<Arc<Committed>> {
         let (sender, receiver) = mpsc::channel(8);
         *self.followers.lock().unwrap() = Some(sender);
         receiver
     }
 
     /// Durable, and told to the follower, on return.
-    pub async fn commit(&self, records: Vec<Record>) -> Lsn {
+    pub(crate) async fn commit(&self, records: Vec<Record>) -> Lsn {
         let mut last = self.lsn.lock().await;
         let lsn = Lsn(last.0 + 1);
         let mut open = <EmbeddedStore as JointStore>::Open::default();
@@ -62,7 +62,7 @@ impl Committer {
     }
 
     /// As the end of the host: nobody follows any more.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         *self.followers.lock().unwrap() = None;
     }
 }
@@ -70,26 +70,26 @@ impl Committer {
 type Script = Box<dyn Fn(&GlobalId) -> Vec<Vec<Record>> + Send + Sync>;
 
 /// The door.
-pub struct FakeDoor {
-    pub committer: Arc<Committer>,
-    pub refusal: Mutex<Option<Refusal>>,
+pub(crate) struct FakeDoor {
+    pub(crate) committer: Arc<Committer>,
+    pub(crate) refusal: Mutex<Option<Refusal>>,
     /// Refusals of acts on single sagas.
-    pub act_refusals: Mutex<VecDeque<(GlobalId, Refusal)>>,
-    pub starts: Mutex<Vec<Start>>,
-    pub acts: Mutex<Vec<Act>>,
-    pub signals: Mutex<Vec<WaitKey>>,
-    pub published: Mutex<Vec<(TopicName, Option<String>, Bytes)>>,
-    pub plugins: Mutex<Vec<PluginState>>,
-    pub use_cases: Mutex<UseCases>,
-    pub readiness: Mutex<Readiness>,
-    pub samples: Mutex<Vec<Sample>>,
+    pub(crate) act_refusals: Mutex<VecDeque<(GlobalId, Refusal)>>,
+    pub(crate) starts: Mutex<Vec<Start>>,
+    pub(crate) acts: Mutex<Vec<Act>>,
+    pub(crate) signals: Mutex<Vec<WaitKey>>,
+    pub(crate) published: Mutex<Vec<(TopicName, Option<String>, Bytes)>>,
+    pub(crate) plugins: Mutex<Vec<PluginState>>,
+    pub(crate) use_cases: Mutex<UseCases>,
+    pub(crate) readiness: Mutex<Readiness>,
+    pub(crate) samples: Mutex<Vec<Sample>>,
     /// What becomes of a saga right after its start, batch by batch, in a task of its own.
-    pub script: Mutex<Option<Arc<Script>>>,
+    pub(crate) script: Mutex<Option<Arc<Script>>>,
     known: Mutex<HashSet<GlobalId>>,
 }
 
 impl FakeDoor {
-    pub fn new(committer: Arc<Committer>) -> Self {
+    pub(crate) fn new(committer: Arc<Committer>) -> Self {
         Self {
             committer,
             refusal: Mutex::default(),
@@ -107,12 +107,12 @@ impl FakeDoor {
         }
     }
 
-    pub fn after_start(&self, script: impl Fn(&GlobalId) -> Vec<Vec<Record>> + Send + Sync + 'static) {
+    pub(crate) fn after_start(&self, script: impl Fn(&GlobalId) -> Vec<Vec<Record>> + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Some(Arc::new(Box::new(script)));
     }
 
     /// As if this saga had been started before.
-    pub fn know(&self, global_id: &GlobalId) {
+    pub(crate) fn know(&self, global_id: &GlobalId) {
         self.known.lock().unwrap().insert(global_id.clone());
     }
 
@@ -189,9 +189,9 @@ impl Door for FakeDoor {
 
 /// A broker with topics to look at and nothing else.
 #[derive(Default)]
-pub struct FakeBroker {
-    pub topics: Mutex<Vec<TopicState>>,
-    pub failure: Mutex<Option<host_broker::Error>>,
+pub(crate) struct FakeBroker {
+    pub(crate) topics: Mutex<Vec<TopicState>>,
+    pub(crate) failure: Mutex<Option<host_broker::Error>>,
 }
 
 #[async_trait]

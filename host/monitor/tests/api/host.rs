@@ -14,35 +14,35 @@ use crate::client::{Client, Reply};
 use crate::fakes::{Committer, FakeBroker, FakeDoor};
 
 /// Long enough for anything that is to happen; a test that waits so long has failed.
-pub const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-pub struct Host {
-    pub handle: Handle,
-    pub door: Arc<FakeDoor>,
-    pub broker: Arc<FakeBroker>,
-    pub committer: Arc<Committer>,
+pub(crate) struct Host {
+    pub(crate) handle: Handle,
+    pub(crate) door: Arc<FakeDoor>,
+    pub(crate) broker: Arc<FakeBroker>,
+    pub(crate) committer: Arc<Committer>,
 }
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options { listen: SocketAddr::from(([127, 0, 0, 1], 0)), token: None, limits: Limits::default() }
 }
 
 impl Host {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(options()).await
     }
 
-    pub async fn limited(change: impl FnOnce(&mut Limits)) -> Self {
+    pub(crate) async fn limited(change: impl FnOnce(&mut Limits)) -> Self {
         let mut options = options();
         change(&mut options.limits);
         Self::start_with(options).await
     }
 
-    pub async fn start_with(options: Options) -> Self {
+    pub(crate) async fn start_with(options: Options) -> Self {
         Self::start_on(options, Arc::new(MemoryTables::new())).await
     }
 
-    pub async fn start_on(options: Options, tables: Arc<MemoryTables>) -> Self {
+    pub(crate) async fn start_on(options: Options, tables: Arc<MemoryTables>) -> Self {
         let committer = Arc::new(Committer::new(tables));
         let door = Arc::new(FakeDoor::new(committer.clone()));
         let broker = Arc::new(FakeBroker::default());
@@ -56,25 +56,25 @@ impl Host {
         Self { handle, door, broker, committer }
     }
 
-    pub async fn client(&self) -> Client {
+    pub(crate) async fn client(&self) -> Client {
         Client::connect(self.handle.address()).await
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.client().await.request("GET", path, &[], b"").await
     }
 
-    pub async fn post(&self, path: &str, body: &str) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Reply {
         self.client().await.request("POST", path, &[], body.as_bytes()).await
     }
 
     /// Commit, and wait until lists and errors show it.
-    pub async fn commit(&self, records: Vec<Record>) {
+    pub(crate) async fn commit(&self, records: Vec<Record>) {
         let lsn = self.committer.commit(records).await;
         self.projected(lsn).await;
     }
 
-    pub async fn projected(&self, lsn: Lsn) {
+    pub(crate) async fn projected(&self, lsn: Lsn) {
         let reached = async {
             while self.committer.store.projected().await.unwrap() < lsn {
                 tokio::task::yield_now().await;

@@ -11,22 +11,22 @@ use host_core::record::{EndStatus, Event, Record, Standing};
 use host_core::time::Timestamp;
 
 /// When the first record of every saga was made.
-pub const BEGAN_MS: u64 = 1_795_000_000_000;
+pub(crate) const BEGAN_MS: u64 = 1_795_000_000_000;
 
-pub fn id(text: &str) -> GlobalId {
+pub(crate) fn id(text: &str) -> GlobalId {
     GlobalId::try_new(text).unwrap()
 }
 
-pub fn json(text: &str) -> Json {
+pub(crate) fn json(text: &str) -> Json {
     Json::try_from_text(text).unwrap()
 }
 
-pub fn step(position: u16) -> StepAddress {
+pub(crate) fn step(position: u16) -> StepAddress {
     StepAddress::try_new(["shop.order.create", "shop.stock.reserve", "shop.payment.take"][usize::from(position)])
         .unwrap()
 }
 
-pub fn record(global_id: &str, position: u16, event: Event) -> Record {
+pub(crate) fn record(global_id: &str, position: u16, event: Event) -> Record {
     let at = Timestamp::from_ms(BEGAN_MS + u64::from(position) * 10);
     Record {
         global_id: id(global_id),
@@ -42,26 +42,26 @@ pub fn record(global_id: &str, position: u16, event: Event) -> Record {
     }
 }
 
-pub fn started(global_id: &str, body: &str) -> Record {
+pub(crate) fn started(global_id: &str, body: &str) -> Record {
     let steps = Arc::from([step(0), step(1), step(2)]);
     let event = Event::Started { steps, body: json(body), deadline: None };
     Record { attempt: 0, digest: None, ..record(global_id, 0, event) }
 }
 
-pub fn started_by(use_case: &str, global_id: &str) -> Record {
+pub(crate) fn started_by(use_case: &str, global_id: &str) -> Record {
     let use_case = UseCaseRef { name: UseCaseName::try_new(use_case).unwrap(), version: 1 };
     Record { use_case: Some(use_case), ..started(global_id, "{}") }
 }
 
-pub fn done(global_id: &str, position: u16, body: &str) -> Record {
+pub(crate) fn done(global_id: &str, position: u16, body: &str) -> Record {
     record(global_id, position, Event::Done { body: json(body), compensation: None })
 }
 
-pub fn ended(global_id: &str, position: u16, status: EndStatus) -> Record {
+pub(crate) fn ended(global_id: &str, position: u16, status: EndStatus) -> Record {
     Record { attempt: 0, digest: None, ..record(global_id, position, Event::Ended { status }) }
 }
 
-pub fn failure(position: u16, kind: FailureKind, reason: &str) -> Failure {
+pub(crate) fn failure(position: u16, kind: FailureKind, reason: &str) -> Failure {
     Failure {
         position: Position(position),
         address: step(position),
@@ -73,19 +73,19 @@ pub fn failure(position: u16, kind: FailureKind, reason: &str) -> Failure {
     }
 }
 
-pub fn rejected(global_id: &str, position: u16, reason: &str) -> Record {
+pub(crate) fn rejected(global_id: &str, position: u16, reason: &str) -> Record {
     let failure = failure(position, FailureKind::Rejected, reason);
     record(global_id, position, Event::Rejected { failure, details: None })
 }
 
-pub fn dead_lettered(global_id: &str, position: u16, reason: &str) -> Record {
+pub(crate) fn dead_lettered(global_id: &str, position: u16, reason: &str) -> Record {
     let failure = failure(position, FailureKind::RetryExhausted, reason);
     let letter = Bytes::from_static(b"letter");
     record(global_id, position, Event::DeadLettered { failure, letter, standing: Standing::InTheWay })
 }
 
 /// The whole life of a saga that completes with this body.
-pub fn completed(global_id: &str, body: &str) -> Vec<Record> {
+pub(crate) fn completed(global_id: &str, body: &str) -> Vec<Record> {
     vec![
         started(global_id, "{\"order-id\":\"o-1\"}"),
         done(global_id, 0, "1"),
