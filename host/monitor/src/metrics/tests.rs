@@ -1,3 +1,5 @@
+//! What is counted, under which names, and that nobody outside can grow the labels.
+
 use std::collections::BTreeSet;
 
 use super::*;

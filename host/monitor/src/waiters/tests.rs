@@ -1,3 +1,5 @@
+//! Who is told what, and that nothing is left of those who wait no longer.
+
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use super::*;

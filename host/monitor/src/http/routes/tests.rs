@@ -1,3 +1,5 @@
+//! The table of routes against openapi.json and docs/errors: what is served is described, and the reverse.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
