@@ -19,7 +19,7 @@ use host_engine::failpoint::FailPoints;
 use host_engine::{Engine, Options, Parts, Start, Started, UseCases};
 use host_store::Store;
 use host_store::backends::memory::MemoryTables;
-use host_store::EmbeddedStore;
+use host_store::embedded::EmbeddedStore;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
