@@ -64,7 +64,11 @@ fn steps(plugins: &Path) -> Result<Vec<Step>, String> {
         let package = package_name(&cargo)?;
         let manifests: Vec<PathBuf> = entries(&folder)?.into_iter().filter(|path| address(path).is_some()).collect();
         let [manifest] = manifests.as_slice() else {
-            return Err(format!("{} must hold exactly one <address>.toml, it holds {}", folder.display(), manifests.len()));
+            return Err(format!(
+                "{} must hold exactly one <address>.toml, it holds {}",
+                folder.display(),
+                manifests.len()
+            ));
         };
         let address = address(manifest).expect("only such files were taken");
         steps.push(Step { package, address, manifest: manifest.clone() });
@@ -161,12 +165,7 @@ fn list_texts(code: &mut String, name: &str, folder: &Path, kinds: &[&str]) -> R
     writeln!(code, "];").map_err(|error| error.to_string())
 }
 
-fn collect(
-    root: &Path,
-    folder: &Path,
-    kinds: &[&str],
-    files: &mut BTreeMap<String, PathBuf>,
-) -> Result<(), String> {
+fn collect(root: &Path, folder: &Path, kinds: &[&str], files: &mut BTreeMap<String, PathBuf>) -> Result<(), String> {
     for path in entries(folder)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {

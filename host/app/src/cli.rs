@@ -122,8 +122,28 @@ mod tests {
         let command = Cli::command();
         let verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
         for verb in [
-            "run", "dev", "new", "build", "check", "call", "start", "signal", "show", "list", "errors", "tail", "retry",
-            "compensate", "skip", "close", "plugins", "use-cases", "topics", "doctor", "demo", "bench",
+            "run",
+            "dev",
+            "new",
+            "build",
+            "check",
+            "call",
+            "start",
+            "signal",
+            "show",
+            "list",
+            "errors",
+            "tail",
+            "retry",
+            "compensate",
+            "skip",
+            "close",
+            "plugins",
+            "use-cases",
+            "topics",
+            "doctor",
+            "demo",
+            "bench",
         ] {
             assert!(verbs.contains(&verb), "{verb}");
         }
@@ -157,7 +177,8 @@ mod tests {
 
     #[test]
     fn what_is_misspelt_is_a_usage_error() {
-        for line in ["saga strat shop", "saga list --status don", "saga start shop --wait soon", "saga new Bad.Address"] {
+        for line in ["saga strat shop", "saga list --status don", "saga start shop --wait soon", "saga new Bad.Address"]
+        {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");
         }

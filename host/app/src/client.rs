@@ -30,7 +30,6 @@ pub struct Client {
 /// What the host answered, other than a refusal.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    pub status: u16,
     pub text: String,
 }
 
@@ -59,11 +58,11 @@ impl Client {
     }
 
     pub fn of(host: &str, token: Option<String>) -> anyhow::Result<Self> {
-        let host = host.trim_end_matches('/');
         let base = if host.contains("://") { host.to_owned() } else { format!("http://{host}") };
-        let uri: http::Uri = base
-            .parse()
-            .map_err(|error| Stop::usage(format!("{host:?} is no address of a host: {error}; write --host http://127.0.0.1:7070")))?;
+        let base = base.strip_suffix('/').unwrap_or(&base).to_owned();
+        let uri: http::Uri = base.parse().map_err(|error| {
+            Stop::usage(format!("{host:?} is no address of a host: {error}; write --host http://127.0.0.1:7070"))
+        })?;
         if uri.scheme_str() != Some("http") || uri.host().is_none_or(str::is_empty) {
             return Err(Stop::usage(format!(
                 "{host:?} is not an http:// address; a host speaks plain HTTP, reach a far one through a tunnel"
@@ -105,7 +104,7 @@ impl Client {
         let status = response.status().as_u16();
         let text = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).lossy_utf8(true).read_to_string();
         let text = text.map_err(|error| self.unreachable(&error))?;
-        if (200..300).contains(&status) { Ok(Answer { status, text }) } else { Err(refusal(status, &text).into()) }
+        if (200..300).contains(&status) { Ok(Answer { text }) } else { Err(refusal(status, &text).into()) }
     }
 
     /// Follow a stream of server-sent events until the host ends it.

@@ -196,7 +196,13 @@ impl Source<'_> {
     fn mistake(&self, path: &'static str, problem: String, cure: String) -> FileError {
         let key = keys::find(path).expect("the caller names a key of the list");
         if self.environment.contains_key(&key.variable()) {
-            return FileError { file: "environment".to_owned(), line: None, field: Some(key.variable()), problem, cure };
+            return FileError {
+                file: "environment".to_owned(),
+                line: None,
+                field: Some(key.variable()),
+                problem,
+                cure,
+            };
         }
         let file = self.file.unwrap_or(FILE_NAME).to_owned();
         FileError { file, line: self.lines.get(path).copied(), field: Some(path.to_owned()), problem, cure }

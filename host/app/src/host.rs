@@ -58,7 +58,6 @@ pub struct Host {
     engine: Arc<Engine>,
     monitor: Handle,
     door: Arc<HostDoor>,
-    plugins: Plugins,
     commit: Arc<dyn Commit>,
     close: Box<dyn FnOnce() + Send>,
     stop: CancellationToken,
@@ -80,13 +79,14 @@ impl Host {
     ) -> anyhow::Result<Host> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let fail_points = Arc::new(fail_points()?);
-        let use_cases = open_use_cases(config)?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let Wired { commit, store, broker, delays, close } = {
             let (config, clock, fail_points, stop) = (config.clone(), clock.clone(), fail_points.clone(), stop.clone());
             tokio::task::spawn_blocking(move || wiring::wire(&config, clock, fail_points, stop)).await??
         };
         tasks.spawn(delays);
+        // After the database, whose lock says that the data folder is ours.
+        let use_cases = open_use_cases(config)?;
         // Before the engine writes its first record, so that the monitor misses none.
         let journal = commit.follow();
         let door = Arc::new(HostDoor::new(use_cases.clone()));
@@ -121,7 +121,7 @@ impl Host {
         let engine = Arc::new(Engine::start_up(parts, engine_options(config)).await?);
         door.open(engine.clone());
         watch_commit(&commit, &door, &tasks, stop.clone());
-        Ok(Host { engine, monitor, door, plugins, commit, close, stop, tasks, drain: config.shutdown.drain })
+        Ok(Host { engine, monitor, door, commit, close, stop, tasks, drain: config.shutdown.drain })
     }
 
     /// Where the API listens.
@@ -139,10 +139,6 @@ impl Host {
 
     pub fn monitor(&self) -> &Handle {
         &self.monitor
-    }
-
-    pub fn plugins(&self) -> &Plugins {
-        &self.plugins
     }
 
     /// End in order: no new work, what runs may finish, then the API, then the disk.

@@ -10,7 +10,8 @@ use crate::config::{Log, LogFormat, LogLevel};
 pub fn begin(log: &Log) {
     let filter = EnvFilter::new(directives(log.level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let has_colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let has_colour =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let begun = match log.format {
         LogFormat::Text => builder.with_ansi(has_colour).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

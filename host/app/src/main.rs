@@ -1,6 +1,10 @@
 //! The binary `saga`: reads the command line, runs one verb, ends with one of four exit statuses.
 //! What a verb does stands in its own file under `commands/`.
 #![forbid(unsafe_code)]
+#![expect(
+    unreachable_pub,
+    reason = "nothing is public beyond a binary; `pub` marks what a module offers to the others"
+)]
 
 mod cli;
 mod client;

@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ContentArrangement, LineStyle, Table, presets};
 use host_core::time::Timestamp;
 
 /// The screen that standard output goes to.
@@ -77,6 +77,7 @@ impl Terminal {
     }
 
     /// Neither colour nor a width: what a pipe gets.
+    #[cfg(test)]
     pub fn plain() -> Self {
         Self { has_colour: false, columns: None }
     }
@@ -103,12 +104,16 @@ impl Terminal {
     /// Lay rows out under a header.
     pub fn table(self, header: &[&str], rows: Vec<Vec<Field>>) -> String {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
         match self.columns {
             Some(columns) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns),
             None => table.set_content_arrangement(ContentArrangement::Disabled),
         };
-        if self.has_colour { table.enforce_styling() } else { table.force_no_tty() };
+        if self.has_colour {
+            table.enforce_styling()
+        } else {
+            table.force_no_tty()
+        };
         table.set_header(header.iter().map(Cell::new));
         for row in rows {
             table.add_row(row.into_iter().map(|field| field.cell(self.has_colour)));
@@ -204,9 +209,14 @@ fn whole_span(age: Duration) -> String {
     if age < Duration::from_secs(60) { format!("{} s", age.as_secs()) } else { span(age) }
 }
 
-/// The span between two times of the API, if both are times.
-pub fn between(from: &str, to: &str) -> Option<Duration> {
-    Some(Timestamp::parse(to).ok()?.since(Timestamp::parse(from).ok()?))
+/// The span between two times of the API, which count milliseconds; none if one is no time.
+pub fn between(from: &str, to: &str) -> Option<String> {
+    let between = Timestamp::parse(to).ok()?.since(Timestamp::parse(from).ok()?);
+    Some(match between.as_millis() {
+        0 => "< 1 ms".to_owned(),
+        whole @ 1..1000 => format!("{whole} ms"),
+        _ => span(between),
+    })
 }
 
 pub fn now() -> Timestamp {
@@ -248,7 +258,6 @@ mod tests {
  saga                 status
 ════════════════════════════════
  order-1              completed
-────────────────────────────────
  a-much-longer-name   -
 ────────────────────────────────";
         assert_eq!(Terminal::plain().table(&["saga", "status"], rows), expected);

@@ -72,6 +72,5 @@ fn embedded(
 fn open_database(data_dir: &Path) -> anyhow::Result<Arc<dyn Tables>> {
     let folder = data_dir.join("db");
     std::fs::create_dir_all(&folder).with_context(|| format!("making the data folder {}", folder.display()))?;
-    let tables = FjallTables::open(&folder).with_context(|| format!("opening the data folder {}", data_dir.display()))?;
-    Ok(Arc::new(tables))
+    Ok(Arc::new(FjallTables::open(&folder)?))
 }

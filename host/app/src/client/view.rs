@@ -207,8 +207,6 @@ pub struct Topic {
     pub delayed: u64,
     #[serde(default)]
     pub in_flight: u64,
-    #[serde(default)]
-    pub lag: u64,
     /// None for a topic that is no step's.
     pub served_here: Option<bool>,
     /// `in`, `compensate`, `error`; none for a topic that is no step's.

@@ -83,10 +83,9 @@ pub fn run(verb: Verb, options: &Options) -> anyhow::Result<Exit> {
 fn check(verb: Verb, options: &Options) -> Result<(), Stop> {
     match verb {
         Verb::Retry | Verb::Compensate => Ok(()),
-        Verb::Skip | Verb::Close if options.group.is_some() => Err(Stop::usage(format!(
-            "{} is an act on one saga; a group can be retried or compensated",
-            verb.as_str()
-        ))),
+        Verb::Skip | Verb::Close if options.group.is_some() => {
+            Err(Stop::usage(format!("{} is an act on one saga; a group can be retried or compensated", verb.as_str())))
+        }
         Verb::Close if options.reason.is_none() && !options.dry_run => {
             Err(Stop::usage("close needs a reason: add --reason 'why it ends here'"))
         }

@@ -99,8 +99,11 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     let client = Client::new(&options.target)?;
     let is_running = !options.asks_for_own_host() && client.is_reachable();
     if options.use_case.is_some() && !is_running {
-        let message = format!("no host answers at {}, so there is no use case to start; leave --use-case out to measure \
-            a host of its own", client.base());
+        let message = format!(
+            "no host answers at {}, so there is no use case to start; leave --use-case out to measure \
+            a host of its own",
+            client.base()
+        );
         return Err(Stop::unreachable(message).into());
     }
     let report = if is_running { running(&options, &client)? } else { own(&options)? };

@@ -76,7 +76,8 @@ impl Project {
             }
         }
         let Some((address, manifest)) = manifests.pop().filter(|_| manifests.is_empty()) else {
-            let hint = "a step's project has exactly one file <domain>.<subdomain>.<service>.toml; `saga new` writes one";
+            let hint =
+                "a step's project has exactly one file <domain>.<subdomain>.<service>.toml; `saga new` writes one";
             return Err(Stop::usage(format!("{} is no project of one step: {hint}", dir.display())).into());
         };
         if !dir.join("Cargo.toml").is_file() {
@@ -95,7 +96,8 @@ fn need_tools() -> anyhow::Result<()> {
     if answer.status.success() && Path::new(folder.trim()).is_dir() {
         return Ok(());
     }
-    Err(Stop::no(format!("this Rust toolchain lacks the target {TARGET}; add it with `rustup target add {TARGET}`")).into())
+    Err(Stop::no(format!("this Rust toolchain lacks the target {TARGET}; add it with `rustup target add {TARGET}`"))
+        .into())
 }
 
 /// Run cargo, whose own progress goes to standard error; answers the component that it made.

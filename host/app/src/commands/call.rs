@@ -92,7 +92,8 @@ fn configured(mut manifest: Manifest, pairs: &[(String, String)]) -> Manifest {
 fn key_values(manifest: &Manifest, pairs: &[(String, String)]) -> anyhow::Result<Arc<MemoryKeyValues>> {
     let key_values = MemoryKeyValues::default();
     for (place, value) in pairs {
-        let shared = place.split_once(':').filter(|(name, _)| manifest.shared_buckets.iter().any(|known| known == name));
+        let shared =
+            place.split_once(':').filter(|(name, _)| manifest.shared_buckets.iter().any(|known| known == name));
         let (bucket, key) = match shared {
             Some((name, key)) => (format!("{}/{name}", manifest.address.domain()), key),
             None => (manifest.address.to_string(), place.as_str()),
@@ -201,9 +202,8 @@ fn json(report: &Report, logs: &[LogLine]) -> serde_json::Value {
         json!({"bucket": bucket, "key": key, "value": value})
     });
     let emits = report.effects.emits.iter().map(|(topic, body)| json!({"topic": topic, "body": body}));
-    let logs = logs.iter().map(|line| {
-        json!({"level": level(line.level).0, "context": line.context, "message": line.message})
-    });
+    let logs =
+        logs.iter().map(|line| json!({"level": level(line.level).0, "context": line.context, "message": line.message}));
     json!({
         "outcome": word,
         "details": details,

@@ -68,8 +68,10 @@ pub async fn try_under(file: &Path, manifest: Manifest) -> Result<Trial, Stop> {
 
 /// Imports that a reader wants to see: those of WASI that every language's library brings say nothing.
 fn telling_imports(trial: &Trial) -> Vec<&str> {
+    const SILENT: [&str; 6] =
+        ["wasi:cli/", "wasi:clocks/", "wasi:filesystem/", "wasi:io/", "wasi:random/", "wasi:sockets/"];
     let imports = trial.inspection.imports.iter().map(String::as_str);
-    imports.filter(|import| !import.contains("@0.2.") || import.starts_with("wasi:config")).collect()
+    imports.filter(|import| !SILENT.iter().any(|package| import.starts_with(package))).collect()
 }
 
 fn page(file: &Path, found: &Result<Trial, Stop>, terminal: Terminal) -> String {
@@ -151,7 +153,10 @@ mod tests {
 
     #[test]
     fn a_name_that_is_no_address_is_refused() {
-        assert_eq!(address(Path::new("x/a.b.c.wasm")).map(|address| address.to_string()).ok().as_deref(), Some("a.b.c"));
+        assert_eq!(
+            address(Path::new("x/a.b.c.wasm")).map(|address| address.to_string()).ok().as_deref(),
+            Some("a.b.c")
+        );
         assert_eq!(address(Path::new("payment.wasm")).expect_err("one word").exit, Exit::No);
         assert_eq!(address(Path::new("a.b.c.toml")).expect_err("no wasm").exit, Exit::Usage);
     }

@@ -77,7 +77,7 @@ fn free(listen: SocketAddr) -> SocketAddr {
 
 fn show(options: &Options, config: &Config, threads: &Threads) -> anyhow::Result<Exit> {
     let steps = count(crate::embedded::STEPS.len(), "step");
-    let progress = Progress::begin(format!("starting the host: compiling {steps} the first time"));
+    let progress = Progress::begin(format!("starting a host with {steps}; the first time they are compiled"));
     let workers = threads.workers.handle().clone();
     let host = threads.service.block_on(Host::start(config, &workers))?;
     let token = config.token.as_ref().map(|token| token.reveal().to_owned());
@@ -86,6 +86,7 @@ fn show(options: &Options, config: &Config, threads: &Threads) -> anyhow::Result
     let terminal = Terminal::detect();
     let result = played.and_then(|played| {
         say(path::table(&played, terminal))?;
+        say(terminal.paint(Tone::Faint, path::LEGEND))?;
         let as_expected = played.iter().all(Played::is_as_expected);
         say(closing(&options.dir, &host.url(), &played, terminal))?;
         Ok(Exit::of(as_expected))
@@ -117,9 +118,13 @@ fn closing(dir: &Path, url: &str, played: &[Played], terminal: Terminal) -> Stri
         String::new(),
         format!("look further at {} (its files: {})", terminal.bold(url), dir.display()),
         "and try next:".to_owned(),
-        format!("  saga show {example}{host}        one saga, step by step, and why it stands"),
-        format!("  saga errors{host}        what stands in the way, by cause; then `saga retry` or `saga skip`"),
+        format!("  saga show {example}{host}"),
+        "      one saga, step by step, and why it stands; then `saga retry`, `saga skip` or `saga compensate` it"
+            .to_owned(),
+        format!("  saga errors{host}"),
+        "      what stands in the way, by cause, how many, since when".to_owned(),
         format!("  saga new shop.gifts.wrap && cd shop-gifts-wrap && saga build --out {}", shown(&plugins)),
+        "      a step of your own, live in this host a moment later".to_owned(),
     ]
     .join("\n")
 }

@@ -112,7 +112,9 @@ fn configuration(loaded: &Result<Loaded, config::Mistakes>) -> Vec<Check> {
             let warnings = loaded.warnings.iter().map(|warning| Check::warning("configuration", warning));
             [Check::ok("configuration", source)].into_iter().chain(warnings).collect()
         }
-        Err(mistakes) => mistakes.0.iter().map(|mistake| Check::problem("configuration", mistake.to_string())).collect(),
+        Err(mistakes) => {
+            mistakes.0.iter().map(|mistake| Check::problem("configuration", mistake.to_string())).collect()
+        }
     }
 }
 
@@ -130,9 +132,9 @@ fn exit(checks: &[Check]) -> Exit {
 fn page(config: Option<&Config>, checks: &[Check], terminal: Terminal) -> String {
     let mut blocks = Vec::new();
     if let Some(config) = config {
-        let rows = KEYS.iter().map(|key| {
-            vec![Field::new(key.path), Field::new((key.get)(config)), Field::toned(Tone::Faint, key.about)]
-        });
+        let rows = KEYS
+            .iter()
+            .map(|key| vec![Field::new(key.path), Field::new((key.get)(config)), Field::toned(Tone::Faint, key.about)]);
         blocks.push(terminal.table(&["key", "in force", "what it decides"], rows.collect()));
     }
     for check in checks {
@@ -169,7 +171,8 @@ mod tests {
 
     #[test]
     fn the_page_lists_every_key_and_every_check() {
-        let page = page(Some(&Config::default()), &[Check::problem("plugins", "a.b.c: no component")], Terminal::plain());
+        let page =
+            page(Some(&Config::default()), &[Check::problem("plugins", "a.b.c: no component")], Terminal::plain());
         assert!(KEYS.iter().all(|key| page.contains(key.path)), "{page}");
         assert!(page.ends_with("problem     plugins        a.b.c: no component"), "{page}");
     }

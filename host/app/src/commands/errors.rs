@@ -99,7 +99,17 @@ mod tests {
         .expect("the shape of the contract");
         let now = Timestamp::parse("2026-11-22T18:00:00Z").expect("a time");
         let table = table(&page.groups, now, Terminal::plain());
-        for part in ["1f3a", "12", "review", "(compensate)", "retry-exhausted", "moderation is down", "1 h 0 m ago", "2 s ago", "r-1"] {
+        for part in [
+            "1f3a",
+            "12",
+            "review",
+            "(compensate)",
+            "retry-exhausted",
+            "moderation is down",
+            "1 h 0 m ago",
+            "2 s ago",
+            "r-1",
+        ] {
             assert!(table.contains(part), "{part} is missing in\n{table}");
         }
     }

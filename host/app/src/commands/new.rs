@@ -53,11 +53,10 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(&crate_name));
     write_project(&dir, &options.address, &crate_name)?;
     say(format_args!(
-        "wrote {}\n  src/lib.rs            the step: `handle` and `compensate`\n  {}.toml   what it may do, \
-         how often it is retried\n\nnext:  cd {}  ·  cargo test  ·  saga build",
-        dir.display(),
+        "wrote {dir}\n  the step            src/lib.rs: `handle` and `compensate`\n  what it may do      {}.toml\n\n\
+         next:  cd {dir}  ·  cargo test  ·  saga build",
         options.address,
-        dir.display()
+        dir = dir.display()
     ))?;
     Ok(Exit::Success)
 }

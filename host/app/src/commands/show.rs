@@ -4,11 +4,12 @@ use clap::Args;
 use host_core::id::GlobalId;
 use host_core::time::Timestamp;
 
+use super::plugins::short_digest;
 use crate::cli::Target;
 use crate::client::view::{Call, Saga};
 use crate::client::{Client, encode};
 use crate::exit::Exit;
-use crate::terminal::{Field, Terminal, Tone, ago, between, printable, say, span};
+use crate::terminal::{Field, Terminal, Tone, ago, between, printable, say};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -54,7 +55,8 @@ fn page(saga: &Saga, now: Timestamp, terminal: Terminal) -> String {
     }
     if stands(&saga.status) {
         let id = printable(&saga.global_id);
-        blocks.push(format!("next      saga retry {id}  ·  saga compensate {id}  ·  saga skip {id}  ·  saga close {id}"));
+        blocks
+            .push(format!("next      saga retry {id}  ·  saga compensate {id}  ·  saga skip {id}  ·  saga close {id}"));
     }
     blocks.join("\n")
 }
@@ -65,7 +67,7 @@ fn head(saga: &Saga, now: Timestamp, terminal: Terminal) -> String {
         (Some(name), None) => name.clone(),
         (None, _) => "none: started by a message of another service".to_owned(),
     };
-    let took = between(&saga.started_at, &saga.updated_at).map(span).unwrap_or_default();
+    let took = between(&saga.started_at, &saga.updated_at).unwrap_or_default();
     let mut lines = vec![
         format!("saga      {}", terminal.bold(printable(&saga.global_id))),
         format!("status    {}", terminal.paint(Tone::of_word(&saga.status), &saga.status)),
@@ -80,13 +82,14 @@ fn head(saga: &Saga, now: Timestamp, terminal: Terminal) -> String {
 
 fn steps(saga: &Saga, terminal: Terminal) -> String {
     let has_way_back = saga.steps.iter().any(|step| step.compensate.is_some());
-    let mut header = vec!["", "step", "handle", "tries", "took"];
+    let mut header = vec!["", "step", "version", "handle", "tries", "took"];
     if has_way_back {
         header.extend(["compensate", "tries", "took"]);
     }
     header.push("why");
     let rows = saga.steps.iter().map(|step| {
-        let mut row = vec![Field::toned(Tone::Faint, step.position), Field::new(&step.address)];
+        let version = step.handle.digest.as_deref().map(short_digest);
+        let mut row = vec![Field::toned(Tone::Faint, step.position), Field::new(&step.address), Field::maybe(version)];
         row.extend(call(Some(&step.handle)));
         if has_way_back {
             row.extend(call(step.compensate.as_ref()));
@@ -102,7 +105,7 @@ fn call(call: Option<&Call>) -> [Field; 3] {
     let Some(call) = call else { return [Field::none(), Field::none(), Field::none()] };
     let took = call.started_at.as_deref().zip(call.ended_at.as_deref()).and_then(|(from, to)| between(from, to));
     let tries = Some(call.attempts).filter(|attempts| *attempts > 0);
-    [Field::word(&call.state), Field::maybe(tries), Field::maybe(took.map(span))]
+    [Field::word(&call.state), Field::maybe(tries), Field::maybe(took)]
 }
 
 fn why(call: &Call) -> Option<String> {
@@ -126,7 +129,8 @@ fn trouble(saga: &Saga, now: Timestamp, terminal: Terminal) -> Vec<String> {
         ));
     }
     if let Some(failure) = &saga.failure {
-        let told = format!("{} ({}): {}", failure.code, failure.kind, failure.reason);
+        let kind = if failure.kind == failure.code { String::new() } else { format!(" ({})", failure.kind) };
+        let told = format!("{}{kind}: {}", failure.code, failure.reason);
         let tone = if stands(&saga.status) { Tone::Bad } else { Tone::Warning };
         blocks.push(format!(
             "failure   {} in {} of {}, {}",
@@ -161,7 +165,7 @@ mod tests {
             "started-at": "2026-11-22T18:00:00.000Z", "updated-at": "2026-11-22T18:00:01.500Z", "deadline": null,
             "steps": [
                 {"position": 0, "address": "shop.orders.order",
-                 "handle": {"state": "done", "attempts": 1, "digest": null, "started-at": "2026-11-22T18:00:00.000Z",
+                 "handle": {"state": "done", "attempts": 1, "digest": "sha256:0123456789abcdef", "started-at": "2026-11-22T18:00:00.000Z",
                             "ended-at": "2026-11-22T18:00:00.012Z", "code": null, "reason": null},
                  "compensate": {"state": "failed", "attempts": 3, "digest": null, "started-at": null, "ended-at": null,
                                 "code": "trap", "reason": "panicked at 'no'"}},

@@ -55,7 +55,11 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
             note(format_args!("too slow: {} events were passed over", event.data));
             continue;
         }
-        if options.target.json { say(&event.data)? } else { say(line(&event, terminal)?)? }
+        if options.target.json {
+            say(&event.data)?
+        } else {
+            say(line(&event, terminal)?)?
+        }
         left -= 1;
         if left == 0 {
             return Ok(Exit::Success);

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use host_core::files::FileError;
 use toml::de::{DeTable, DeValue};
 
+use super::Config;
 use super::keys::{self, KEYS};
 use super::value::Wrong;
-use super::Config;
 use crate::near;
 
 /// Set what the text says. `lines` gets the line of each key that was set.

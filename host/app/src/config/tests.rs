@@ -65,10 +65,7 @@ fn a_mistake_names_file_line_field_and_cure() {
             "[broker]\nkind = \"kafak\"\n",
             "saga.toml:2: broker.kind: \"kafak\" is not one of its values; write \"embedded\"",
         ),
-        (
-            "body = 3\n",
-            "saga.toml:1: body: there is no such key; did you mean `limits.body`?",
-        ),
+        ("body = 3\n", "saga.toml:1: body: there is no such key; did you mean `limits.body`?"),
         (
             "limits = 3\n",
             "saga.toml:1: limits: this is a table of keys, not a value; write [limits] on a line of its own and its keys below",

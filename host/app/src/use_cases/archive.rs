@@ -35,7 +35,9 @@ impl Archive {
                 continue;
             }
             let text = std::fs::read_to_string(entry.path()).with_context(|| format!("reading {name}"))?;
-            match use_case::parse(&name, &text) {
+            // The parser wants the file to bear the name of its use case; here the version stands behind it.
+            let named = name.split('.').next().map(|name| format!("{name}.toml")).unwrap_or_default();
+            match use_case::parse(&named, &text) {
                 Ok(use_case) => {
                     versions.insert((use_case.name.clone(), use_case.version), Arc::new(use_case));
                 }

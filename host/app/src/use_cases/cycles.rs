@@ -8,10 +8,7 @@ use host_core::id::{StepAddress, TopicName, UseCaseName};
 use host_core::use_case::UseCase;
 
 /// One line a circle. `emits` answers where a step may publish to.
-pub fn trigger_cycles(
-    use_cases: &[Arc<UseCase>],
-    emits: impl Fn(&StepAddress) -> Vec<TopicName>,
-) -> Vec<String> {
+pub fn trigger_cycles(use_cases: &[Arc<UseCase>], emits: impl Fn(&StepAddress) -> Vec<TopicName>) -> Vec<String> {
     let triggered: BTreeMap<&TopicName, Vec<&UseCaseName>> =
         use_cases.iter().fold(BTreeMap::new(), |mut triggered, use_case| {
             if let Some(topic) = &use_case.trigger_topic {
@@ -28,7 +25,12 @@ pub fn trigger_cycles(
         })
         .collect();
     let mut told = BTreeSet::new();
-    starts.keys().filter_map(|name| circle_through(name, &starts)).filter(|circle| told.insert(members(circle))).map(tell).collect()
+    starts
+        .keys()
+        .filter_map(|name| circle_through(name, &starts))
+        .filter(|circle| told.insert(members(circle)))
+        .map(tell)
+        .collect()
 }
 
 /// The shortest way from a use case back to itself.
@@ -99,8 +101,11 @@ mod tests {
 
     #[test]
     fn a_circle_is_told_once() {
-        let use_cases =
-            [use_case("a", "a.a.a", Some("to-a")), use_case("b", "b.b.b", Some("to-b")), use_case("c", "c.c.c", Some("to-c"))];
+        let use_cases = [
+            use_case("a", "a.a.a", Some("to-a")),
+            use_case("b", "b.b.b", Some("to-b")),
+            use_case("c", "c.c.c", Some("to-c")),
+        ];
         let told = trigger_cycles(&use_cases, emits);
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("a → b → c → a"), "{told:?}");
@@ -108,7 +113,8 @@ mod tests {
 
     #[test]
     fn a_chain_is_no_circle() {
-        let use_cases = [use_case("a", "a.a.a", None), use_case("b", "b.b.b", Some("to-b")), use_case("c", "c.c.c", Some("to-c"))];
+        let use_cases =
+            [use_case("a", "a.a.a", None), use_case("b", "b.b.b", Some("to-b")), use_case("c", "c.c.c", Some("to-c"))];
         assert_eq!(trigger_cycles(&use_cases, emits), Vec::<String>::new());
     }
 

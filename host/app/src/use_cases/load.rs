@@ -83,11 +83,6 @@ fn read_definition<'a>(
         vec![mistake(file, None, format!("it cannot be read: {cause}"), "write it as UTF-8 text of some lines")]
     })?;
     let use_case = use_case::parse(file, text)?;
-    if file.strip_suffix(".toml") != Some(use_case.name.as_str()) {
-        let problem = format!("{:?} is not the name of the file", use_case.name.as_str());
-        let cure = format!("name the file {}.toml, so that no two files define one use case", use_case.name);
-        return Err(vec![mistake(file, Some("name"), problem, &cure)]);
-    }
     check_trigger(file, &use_case)?;
     let schema = match &use_case.body_schema {
         Some(name) => Some(read_schema(file, name, files)?),
@@ -121,8 +116,9 @@ fn read_schema(file: &str, name: &str, files: &Files) -> Result<jsonschema::Vali
     };
     let schema: serde_json::Value = serde_json::from_str(text)
         .map_err(|error| refuse(format!("{name} is not JSON: {error}"), "write a JSON Schema"))?;
-    jsonschema::validator_for(&schema)
-        .map_err(|error| refuse(format!("{name} is not a JSON Schema: {error}"), "write a JSON Schema without remote references"))
+    jsonschema::validator_for(&schema).map_err(|error| {
+        refuse(format!("{name} is not a JSON Schema: {error}"), "write a JSON Schema without remote references")
+    })
 }
 
 /// The rule of versions: a version that is known must mean the same, one that is not known must be the highest.
@@ -146,13 +142,19 @@ fn accept(
         Some(_) => {}
         None => {
             if let Some(highest) = highest.filter(|highest| *highest > use_case.version) {
-                let problem = format!("version {} is lower than {highest}, which was accepted before", use_case.version);
+                let problem =
+                    format!("version {} is lower than {highest}, which was accepted before", use_case.version);
                 let cure = format!("raise it to {}", highest + 1);
                 return Err(vec![mistake(file, Some("version"), problem, &cure)]);
             }
             archive.keep(use_case, text).map_err(|error| {
                 let problem = format!("it cannot be kept in the data folder: {error}");
-                vec![mistake(file, None, problem, "make the data folder writable; the file is tried again when it changes")]
+                vec![mistake(
+                    file,
+                    None,
+                    problem,
+                    "make the data folder writable; the file is tried again when it changes",
+                )]
             })?;
         }
     }

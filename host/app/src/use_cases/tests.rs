@@ -110,7 +110,7 @@ fn a_file_must_bear_the_name_of_its_use_case() {
     host.take(&[("shop.toml", SHOP_1), ("copy-of-shop.toml", SHOP_1)]);
     let told = host.use_cases.problems();
     assert_eq!(told.len(), 1);
-    assert!(told[0].starts_with("copy-of-shop.toml: name: "), "{told:?}");
+    assert!(told[0].starts_with("copy-of-shop.toml:1: name: "), "{told:?}");
 }
 
 #[test]
@@ -167,7 +167,9 @@ async fn a_file_that_is_dropped_in_comes_into_force() {
             revisions.changed().await.unwrap();
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), in_force).await.expect("the folder is looked at several times a second");
+    tokio::time::timeout(Duration::from_secs(20), in_force)
+        .await
+        .expect("the folder is looked at several times a second");
     stop.cancel();
     watching.await.unwrap();
 }

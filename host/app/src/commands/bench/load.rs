@@ -135,7 +135,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    struct Scripted(Arc<AtomicU64>);
+    pub struct Scripted(Arc<AtomicU64>);
 
     impl Client for Scripted {
         async fn run_one(&mut self) -> anyhow::Result<bool> {

@@ -50,7 +50,12 @@ impl Report {
         let mut lines = vec![
             format!("configuration   {}", self.configuration),
             format!("clients         {}, each waits for its saga to end before it starts the next", self.clients),
-            format!("sagas           {} in {}: {} a second", counted.saga_count, span(counted.took), terminal.bold(rate)),
+            format!(
+                "sagas           {} in {}: {} a second",
+                counted.saga_count,
+                span(counted.took),
+                terminal.bold(rate)
+            ),
             format!(
                 "latency         p50 {}  p90 {}  p99 {}  max {}",
                 span(self.at(0.5)),
@@ -61,7 +66,8 @@ impl Report {
             format!("sync of disk    p50 {}", span(self.fsync_p50)),
         ];
         let tone = if counted.error_count == 0 { Tone::Good } else { Tone::Bad };
-        let first = counted.error.as_deref().map(|error| format!(", the first: {}", printable(error))).unwrap_or_default();
+        let first =
+            counted.error.as_deref().map(|error| format!(", the first: {}", printable(error))).unwrap_or_default();
         lines.push(format!("errors          {}{first}", terminal.paint(tone, counted.error_count)));
         lines.extend(self.histogram(terminal));
         lines.join("\n")
@@ -101,8 +107,7 @@ mod tests {
         for micros in [900, 1_000, 1_100, 1_200, 9_000] {
             latencies.record(micros).expect("within the bounds");
         }
-        let counted =
-            Counted { saga_count: 5, error_count: 0, took: Duration::from_secs(2), latencies, error: None };
+        let counted = Counted { saga_count: 5, error_count: 0, took: Duration::from_secs(2), latencies, error: None };
         Report { configuration: "a test".to_owned(), clients: 4, counted, fsync_p50: Duration::from_micros(2_500) }
     }
 
@@ -111,8 +116,17 @@ mod tests {
         let json = report().json();
         let keys: Vec<&String> = json.as_object().expect("an object").keys().collect();
         let promised = [
-            "configuration", "clients", "seconds", "sagas", "sagas-per-second", "p50-ms", "p90-ms", "p99-ms", "max-ms",
-            "fsync-p50-ms", "errors",
+            "configuration",
+            "clients",
+            "seconds",
+            "sagas",
+            "sagas-per-second",
+            "p50-ms",
+            "p90-ms",
+            "p99-ms",
+            "max-ms",
+            "fsync-p50-ms",
+            "errors",
         ];
         assert_eq!(keys, promised);
         assert_eq!(json["sagas-per-second"], 3.0);

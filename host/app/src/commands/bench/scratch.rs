@@ -58,9 +58,8 @@ impl Scratch {
             std::fs::write(plugins.join(format!("{address}.toml")), manifest)?;
             std::fs::write(plugins.join(format!("{address}.wasm")), step.wasm)?;
         }
-        let mut definition = format!(
-            "name = \"{USE_CASE}\"\nversion = 1\nowner = \"bench\"\ndescription = \"no-ops\"\nsteps = [\n"
-        );
+        let mut definition =
+            format!("name = \"{USE_CASE}\"\nversion = 1\nowner = \"bench\"\ndescription = \"no-ops\"\nsteps = [\n");
         for address in &addresses {
             writeln!(definition, "    \"{address}\",")?;
         }

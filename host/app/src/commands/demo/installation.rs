@@ -22,7 +22,8 @@ pub fn write(dir: &Path) -> anyhow::Result<()> {
     let file = dir.join(config::FILE_NAME);
     let is_taken = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if is_taken && !file.is_file() {
-        let message = format!("{} holds other files and no {}; name another folder with --dir", dir.display(), config::FILE_NAME);
+        let message =
+            format!("{} holds other files and no {}; name another folder with --dir", dir.display(), config::FILE_NAME);
         return Err(Stop::usage(message).into());
     }
     for folder in ["plugins", "use-cases"] {

@@ -2,15 +2,15 @@
 
 use super::play::Played;
 use crate::client::view::{Call, Saga};
-use crate::terminal::{Field, Terminal, Tone, between, span};
+use crate::terminal::{Field, Terminal, Tone, between};
 
 pub fn table(played: &[Played], terminal: Terminal) -> String {
     let rows = played.iter().map(|played| {
-        let took = between(&played.saga.started_at, &played.saga.updated_at).map(span);
+        let took = between(&played.saga.started_at, &played.saga.updated_at);
         vec![
             Field::new(&played.saga.global_id),
             Field::new(played.use_case),
-            Field::new(path(&played.saga)),
+            Field::new(path(&played.saga, played.has_waited)),
             ended(played),
             Field::maybe(took),
         ]
@@ -27,13 +27,19 @@ fn ended(played: &Played) -> Field {
     Field::toned(Tone::of_word(&saga.status), format_args!("{}{cause}", saga.status))
 }
 
-/// `validate ✓ → core ✓ → service-b ✗ ⟲ core ↩ ← …`: forward as far as it came, then back in the order of undoing.
-fn path(saga: &Saga) -> String {
+/// What the marks mean.
+pub const LEGEND: &str = "✓ done  ✗ refused  ⏸ waited  ⟲ turned round  ↩ undone  ‼ given up, a person must look";
+
+/// `validate ✓ → core ✓ → service-b ✗ ⟲ core ↩ → validate ↩`: forward as far as it came, then back in the order of
+/// undoing.
+fn path(saga: &Saga, has_waited: bool) -> String {
+    let waited_out = saga.failure.as_ref().is_some_and(|failure| failure.kind == "wait-timeout");
+    let pause = if has_waited || waited_out { "⏸ " } else { "" };
     let forward: Vec<String> = saga
         .steps
         .iter()
         .filter(|step| step.handle.state != "not-reached")
-        .map(|step| format!("{} {}", short(&step.address), mark(&step.handle, "✓")))
+        .map(|step| format!("{} {pause}{}", short(&step.address), mark(&step.handle, "✓")))
         .collect();
     let back: Vec<String> = saga
         .steps
@@ -87,15 +93,23 @@ mod tests {
                         "kind": "rejected", "code": "limit-exceeded", "reason": "too much", "at": "2026-11-22T18:00:00.010Z"}
         }))
         .expect("the shape of the contract");
-        Played { use_case: "uc-1-2", expected, saga }
+        Played { use_case: "uc-1-2", expected, saga, has_waited: false }
     }
 
     #[test]
     fn the_path_leads_forward_and_back() {
         assert_eq!(
-            path(&played("compensated", "compensated").saga),
+            path(&played("compensated", "compensated").saga, false),
             "validate ✓ → core ✓ (2 tries) → service-b ✗ ⟲ core ↩ → validate ↩"
         );
+    }
+
+    #[test]
+    fn a_saga_that_waited_shows_it() {
+        let mut saga = played("completed", "completed").saga;
+        saga.steps.truncate(1);
+        saga.steps[0].compensate = None;
+        assert_eq!(path(&saga, true), "validate ⏸ ✓");
     }
 
     #[test]
@@ -108,6 +122,6 @@ mod tests {
     fn one_table_shows_all() {
         let table = table(&[played("compensated", "compensated")], Terminal::plain());
         assert!(table.contains("trade-refused-1   uc-1-2     validate ✓"), "{table}");
-        assert!(table.contains("21.0 ms"), "{table}");
+        assert!(table.contains("21 ms"), "{table}");
     }
 }

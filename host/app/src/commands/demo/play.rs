@@ -17,6 +17,8 @@ pub struct Played {
     pub use_case: &'static str,
     pub expected: &'static str,
     pub saga: Saga,
+    /// It was seen waiting for another one.
+    pub has_waited: bool,
 }
 
 impl Played {
@@ -32,9 +34,11 @@ pub fn play(client: &Client, progress: &Progress) -> anyhow::Result<Vec<Played>>
     let id = |name: &str| format!("{name}-{run}");
     let until = Instant::now() + PATIENCE;
     progress.next(format!("starting {} sagas", planned.len()));
+    let mut waiting = Vec::new();
     for saga in &planned {
         if let When::AfterWaiting(other) = saga.when {
-            follow(client, &id(other), until, |saga| saga.status == "waiting" || is_settled(saga))?;
+            let first = follow(client, &id(other), until, |saga| saga.status == "waiting" || is_settled(saga))?;
+            waiting.extend((first.status == "waiting").then_some(other));
         }
         start(client, saga, &id(saga.name))?;
     }
@@ -43,7 +47,7 @@ pub fn play(client: &Client, progress: &Progress) -> anyhow::Result<Vec<Played>>
     for Planned { name, use_case, expected, .. } in &planned {
         progress.at(format!("following them to where they settle: {} of {}", played.len(), planned.len()));
         let saga = follow(client, &id(name), until, is_settled)?;
-        played.push(Played { use_case, expected, saga });
+        played.push(Played { use_case, expected, saga, has_waited: waiting.contains(name) });
     }
     Ok(played)
 }

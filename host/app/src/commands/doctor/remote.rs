@@ -76,7 +76,10 @@ fn definitions(page: &UseCases, plugins: &Plugins) -> Vec<Check> {
 fn waiting(page: &Topics) -> Vec<Check> {
     let dangling = page.topics.iter().filter(|topic| is_dangling(topic)).map(|topic| {
         let messages = usize::try_from(topic.messages + topic.delayed).unwrap_or(usize::MAX);
-        Check::warning("topics", format!("{} holds {} that nobody here serves", topic.topic, count(messages, "message")))
+        Check::warning(
+            "topics",
+            format!("{} holds {} that nobody here serves", topic.topic, count(messages, "message")),
+        )
     });
     [Check::ok("topics", count(page.topics.len(), "topic"))].into_iter().chain(dangling).collect()
 }
@@ -112,7 +115,11 @@ mod tests {
         let checks = definitions(&use_cases, &plugins);
         let warnings: Vec<&Check> = checks.iter().filter(|check| check.state == State::Warning).collect();
         assert_eq!(warnings.len(), 1, "{checks:?}");
-        assert!(warnings[0].text.starts_with("shop has steps that are not served here: a.b.d;"), "{}", warnings[0].text);
+        assert!(
+            warnings[0].text.starts_with("shop has steps that are not served here: a.b.d;"),
+            "{}",
+            warnings[0].text
+        );
         assert!(served(&plugins).iter().any(|check| check.state == State::Problem));
     }
 
