@@ -84,7 +84,7 @@ async fn act(context: &Context, mark: Mark, ack: Ack) -> Result<(), Error> {
     if known || possible(mark.verb, &saga).is_err() {
         return acknowledge(context, ack).await;
     }
-    if saga.ended {
+    if saga.ended && mark.verb == Verb::Close {
         return close_ended(context, &saga, &mark, ack).await;
     }
     if let Some(letter) = &saga.letter {
@@ -123,7 +123,7 @@ fn bare(saga: &Saga, mark: &Mark) -> Record {
     }
 }
 
-/// The saga stands before a person: its message is in the journal.
+/// The saga stands before a person, or is over but for a compensation that was given up: the message is in the journal.
 async fn act_on_letter(
     context: &Context,
     saga: &Saga,

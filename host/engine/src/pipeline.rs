@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use host_broker::Delivery;
-use host_core::decide::{Input, decide};
+use host_core::decide::{Input, bounded, decide};
 use host_core::envelope::Envelope;
 use host_core::failure::{Failure, FailureKind};
 use host_core::id::{Direction, GlobalId, Position, StepAddress, TopicKind};
@@ -140,6 +140,7 @@ impl Pipeline {
     ) {
         let context = &*self.context;
         let Report { answer, digest, effects, usage: _ } = report;
+        let answer = bounded(envelope, answer, &context.limits);
         let done = matches!(answer, Answer::Outcome(Outcome::Done { .. }));
         if first == First::Yes {
             unit.records.push(started(envelope, facts.began_at.unwrap_or_else(|| context.now())));

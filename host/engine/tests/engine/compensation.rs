@@ -1,7 +1,7 @@
 //! Goal: a saga ends complete, or compensated in exactly reverse order; nothing is undone that did not run.
 //! Method: scripted answers at every place of the itinerary.
 
-use host_core::record::EndStatus;
+use host_core::record::{EndStatus, Verb};
 use host_core::saga::{CallState, Status};
 use host_core::use_case::{OnCompensationFailure, OnExhausted};
 
@@ -103,6 +103,22 @@ async fn a_failed_compensation_lets_those_behind_it_go_on_where_the_use_case_say
     let saga = world.until_saga("s-1", |saga| saga.ended).await;
     assert_eq!(saga.status, Status::from(EndStatus::CompensationFailed));
     assert_eq!(world.steps.path("s-1").last().unwrap(), "compensate d.s.one");
+    // A person mends the step and tries the one that was given up: those behind it had their turn.
+    world.steps.on_compensate("d.s.two", |_| done("2"));
+    world.act("s-1", Verb::Retry).await;
+    world.until_saga("s-1", |saga| saga.ended && saga.status == Status::Compensated).await;
+    assert_eq!(world.steps.path("s-1").last().unwrap(), "compensate d.s.two");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_too_large_to_travel_is_a_fault_of_the_step_that_gave_it() {
+    let world = World::new().await;
+    let log = format!("\"{}\"", "x".repeat(100_000));
+    world.steps.on_handle("d.s.two", move |_| done_with("2", &log));
+    world.start("trip", "s-1", "0").await;
+    let saga = world.until("s-1", Status::Failed).await;
+    let failure = saga.failure.unwrap();
+    assert_eq!((failure.code.as_str(), failure.address.as_str()), ("output-limit", "d.s.two"));
 }
 
 #[tokio::test(start_paused = true)]
