@@ -24,7 +24,7 @@ struct Durable {
     queue: Vec<(u64, usize)>,
     /// Delayed messages of the queue by due time and number.
     delayed: BTreeMap<(Timestamp, u64), usize>,
-    /// The log, in order.
+    /// The log, in order, without what was trimmed.
     log: Vec<(u64, usize)>,
     acked: [BTreeSet<u64>; GROUPS.len()],
 }
@@ -43,7 +43,14 @@ struct Model {
     out: [Vec<Delivery>; 3],
     claimed: Vec<Delivery>,
     delivered: [BTreeSet<u64>; 3],
+    /// Every message of the log: when it was published, and its key.
+    published: BTreeMap<u64, (Timestamp, usize)>,
+    /// Messages of the log below are trimmed: as it is now, and as it would be after a crash.
+    trimmed: (u64, u64),
 }
+
+/// How long the log keeps its messages.
+const LOG_AGE_MAX: Duration = Duration::from_millis(200);
 
 fn queue() -> TopicName {
     TopicName::try_new("model.of.queue.in").expect("is a topic name")
@@ -63,6 +70,7 @@ impl Model {
         let options = EmbeddedOptions {
             window_count_max: random.usize(1..8),
             delayed_count_max: random.usize(1..6),
+            kept_age_max: LOG_AGE_MAX,
             ..EmbeddedOptions::default()
         };
         Self {
@@ -78,6 +86,8 @@ impl Model {
             out: Default::default(),
             claimed: Vec::new(),
             delivered: Default::default(),
+            published: BTreeMap::new(),
+            trimmed: (0, 0),
         }
     }
 
@@ -92,7 +102,8 @@ impl Model {
             74..80 => self.seal(),
             80..86 => self.write(),
             86..88 => self.crash().await,
-            88..94 => self.come_or_go().await,
+            88..93 => self.come_or_go().await,
+            93 => self.retain().await,
             _ => self.advance().await,
         }
     }
@@ -107,6 +118,7 @@ impl Model {
             let (topic, due) = match self.random.usize(0..4) {
                 0 => {
                     self.state.log.push((text, key));
+                    self.published.insert(text, (self.subject.now(), key));
                     (log(), None)
                 }
                 1 if due > self.subject.now() => {
@@ -150,6 +162,11 @@ impl Model {
             Some(delivery) => {
                 let text = number(&delivery.message);
                 let key = &*delivery.message.key;
+                if who > 0 && text < self.trimmed.0 {
+                    // It was in memory when the log was trimmed.
+                    self.out[who].push(delivery);
+                    return;
+                }
                 assert!(self.out[who].len() < *in_flight_max, "no more than {in_flight_max} are out");
                 assert!(!busy.contains(key), "key {key} is out already");
                 let first = live.iter().find(|(_, other)| KEYS[*other] == key);
@@ -160,7 +177,11 @@ impl Model {
             }
             None => {
                 let is_busy = |key: usize| busy.contains(KEYS[key]);
-                let waiting = live.iter().filter(|(text, key)| !out.contains(text) && is_busy(*key)).count();
+                // Trimmed messages may still wait in memory, behind those of their key.
+                let trimmed = self.published.range(..self.trimmed.0).map(|(text, (_, key))| (*text, *key));
+                let trimmed = trimmed.filter(|(text, _)| who > 0 && !self.state.acked[who - 1].contains(text));
+                let resting = live.iter().copied().chain(trimmed);
+                let waiting = resting.filter(|(text, key)| !out.contains(text) && is_busy(*key)).count();
                 let free = live.iter().filter(|(_, key)| !is_busy(*key)).count();
                 let may_come = self.out[who].len() < *in_flight_max && waiting < self.options.window_count_max;
                 assert!(free == 0 || !may_come, "{free} messages of {live:?} could come, {out:?} are out");
@@ -247,7 +268,8 @@ impl Model {
             assert_eq!(state.oldest_at.is_some(), count > 0);
             for consumer in state.consumers.iter().filter(|_| !is_queue) {
                 let group = GROUPS.iter().position(|name| *name == consumer.group).expect("is one of the groups");
-                assert_eq!(consumer.lag, (count - self.state.acked[group].len()) as u64);
+                let acked = self.state.log.iter().filter(|(text, _)| self.state.acked[group].contains(text)).count();
+                assert_eq!(consumer.lag, (count - acked) as u64);
             }
         }
     }
@@ -260,6 +282,8 @@ impl Model {
         if let Some((batch, state)) = self.sealed.pop_front() {
             self.subject.write(batch);
             self.written = state;
+            self.trimmed.1 = self.trimmed.0;
+            self.written.log.retain(|(text, _)| *text >= self.trimmed.1);
             let rows = &self.subject.disk().0;
             let messages = self.written.queue.len() + self.written.log.len();
             assert_eq!(rows.row_count(Table::Messages), messages, "rows of messages");
@@ -274,7 +298,28 @@ impl Model {
         self.sealed.clear();
         self.subject.crash().await;
         self.state = self.written.clone();
+        self.trimmed.0 = self.trimmed.1;
         self.move_due();
+    }
+
+    /// Only what is written can be trimmed. The trimming itself is safe with the next write.
+    async fn retain(&mut self) {
+        let now = self.subject.now();
+        let trimmed = self.trimmed.0;
+        let kept = |(text, _): &&(u64, usize)| *text >= trimmed;
+        let old = self
+            .written
+            .log
+            .iter()
+            .filter(kept)
+            .take_while(|(text, _)| self.published[text].0.plus(LOG_AGE_MAX) <= now);
+        let old: Vec<u64> = old.map(|(text, _)| *text).collect();
+        let count = self.subject.embedded().retain(now).await.expect("retention can run");
+        assert_eq!(count, old.len(), "messages that were trimmed");
+        if let Some(last) = old.last() {
+            self.trimmed.0 = last + 1;
+            self.state.log.retain(|(text, _)| text > last);
+        }
     }
 
     async fn come_or_go(&mut self) {
@@ -325,7 +370,10 @@ impl Model {
             let (consumer, _) = self.consumers[who].insert((consumer, 3));
             let mut texts = BTreeSet::new();
             while let Some(delivery) = consumer.try_next() {
-                assert!(texts.insert(number(&delivery.message)), "each comes once");
+                let text = number(&delivery.message);
+                if who == 0 || text >= self.trimmed.0 {
+                    assert!(texts.insert(text), "each comes once");
+                }
                 let unit = Unit { ack: Some(delivery.ack), ..Unit::default() };
                 self.subject.commit(unit).await;
             }
