@@ -1,6 +1,7 @@
 //! The HTTP interface as a program sees it: one function per endpoint, JSON in and out. It must not hide a status code
 //! that a test has not asked to be hidden.
 
+use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -81,6 +82,17 @@ impl Api {
             .unwrap_or_else(|error| panic!("POST {path}: {}", error.0));
         assert_eq!(answer.status, 200, "POST {path}: {}", answer.body);
         answer.body
+    }
+
+    /// Follow the journal from now on: what was greeted is connected. `query` narrows it.
+    pub fn follow(&self, query: &str) -> impl Iterator<Item = Value> {
+        let path = format!("{}/v1/events?{query}", self.base);
+        let response = self.agent.get(path).call().unwrap_or_else(|error| panic!("GET /v1/events: {error}"));
+        assert_eq!(response.status().as_u16(), 200);
+        let mut lines = BufReader::new(response.into_body().into_reader()).lines().map_while(Result::ok);
+        let greeting = lines.next();
+        assert!(greeting.is_some(), "the host greets a follower");
+        lines.filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
     }
 
     pub fn saga(&self, global_id: &str) -> Value {

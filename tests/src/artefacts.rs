@@ -1,5 +1,5 @@
-//! Finds what the tests run: the program `saga` and the compiled steps. Builds the steps once; the program must be there,
-//! because a test that built it would hide that the gate did not.
+//! Finds what the tests run: the program `saga` and the compiled steps. Builds the steps once; the program must be
+//! there, because a test that built it would hide that the gate did not.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -37,9 +37,9 @@ impl Host {
     /// The same with more environment variables.
     pub fn start_with(installation: Installation, environment: &[(&str, &str)]) -> Self {
         let port = free_port();
-        let environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let api = Api::new(&format!("http://127.0.0.1:{port}"));
-        let mut host = Self { installation, api, port, environment, child: None };
+        let mut host = Self { installation, api, port, environment: Vec::new(), child: None };
+        host.set_environment(environment);
         host.start_again();
         host
     }
@@ -55,6 +55,11 @@ impl Host {
             self.api.is_ready().then_some(())
         });
         assert!(ready.is_some(), "the host is not ready after {START_TIME_MAX:?}:\n{}", self.log_tail());
+    }
+
+    /// The variables of the next start, in place of those before.
+    pub fn set_environment(&mut self, environment: &[(&str, &str)]) {
+        self.environment = environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     }
 
     fn spawn(&self) -> Child {

@@ -1,5 +1,6 @@
-//! The program `saga` as people and scripts use it. Goal: every asking verb answers for people and as JSON, and exit statuses
-//! tell the truth; a step is written, built, tried, dropped and replaced by its verbs alone. Method: run the binary.
+//! The program `saga` as people and scripts use it. Goal: every asking verb answers for people and as JSON, and exit
+//! statuses tell the truth; a step is written, built, tried, dropped and replaced by its verbs alone. Method: run the
+//! binary.
 
 use std::path::Path;
 
@@ -90,7 +91,7 @@ fn a_step_is_written_built_tried_dropped_and_replaced() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let made = saga_in(folder.path(), &["new", "shop.gifts.wrap"]);
     assert_eq!(made.status, 0, "{made:?}");
-    let project = folder.path().join("shop.gifts.wrap");
+    let project = folder.path().join("shop-gifts-wrap");
     assert!(project.join("shop.gifts.wrap.toml").is_file(), "{made:?}");
     let built = saga_in(&project, &["build"]);
     assert_eq!(built.status, 0, "{built:?}");

@@ -1,5 +1,6 @@
-//! The demo is the first thing that anyone sees. Goal: it runs all use cases, shows how each ended, and says so in its exit
-//! status; what it wrote is a complete installation. Method: run it with `--once` in an empty folder, then run what it wrote.
+//! The demo is the first thing that anyone sees. Goal: it runs all use cases, shows how each ended, and says so in its
+//! exit status; what it wrote is a complete installation. Method: run it with `--once` in an empty folder, then run
+//! what it wrote.
 
 use saga_tests::host::{free_port, run_saga};
 

@@ -1,5 +1,6 @@
-//! The same thing said twice is done once. Goal: repeated starts and repeated messages change nothing. Method: start with
-//! the same id and key, at once and one after the other; publish the same foreign message many times; count the effects.
+//! The same thing said twice is done once. Goal: repeated starts and repeated messages change nothing. Method: start
+//! with the same id and key, at once and one after the other; publish the same foreign message many times; count the
+//! effects.
 
 use saga_tests::check;
 use saga_tests::host::Host;

@@ -1,5 +1,6 @@
-//! The example use cases do what their pages say. Goal: each completes, and each can be refused and leaves everything as it
-//! was. Method: run every use case over HTTP with a body that passes and one that does not; look into the buckets.
+//! The example use cases do what their pages say. Goal: each completes, and each can be refused and leaves everything
+//! as it was. Method: run every use case over HTTP with a body that passes and one that does not; look into the
+//! buckets.
 
 use saga_tests::check;
 use saga_tests::host::Host;

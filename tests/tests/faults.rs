@@ -1,5 +1,5 @@
-//! Plugins, limits and time go wrong. Goal: every fault ends as an error of that message, in words that help, and deadlines and
-//! pivots do what the use case says. Method: the instrument is told to panic, hang and be slow.
+//! Plugins, limits and time go wrong. Goal: every fault ends as an error of that message, in words that help, and
+//! deadlines and pivots do what the use case says. Method: the instrument is told to panic, hang and be slow.
 
 use saga_tests::check;
 use saga_tests::host::Host;

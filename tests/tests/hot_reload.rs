@@ -1,5 +1,6 @@
 //! Plugins come, change and go while messages flow. Goal: nothing is lost, nothing is doubled, neighbours do not pause,
-//! and a bad file leaves the old version serving. Method: files in the plugins folder, the instrument, and its counters.
+//! and a bad file leaves the old version serving. Method: files in the plugins folder, the instrument, and its
+//! counters.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

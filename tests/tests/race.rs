@@ -1,5 +1,6 @@
 //! A message that comes before what it needs waits without polling. Goal: waits end by a signal, by one that came
-//! before, or by their time; each is visible. Method: the example payment and the instrument, with every order of events.
+//! before, or by their time; each is visible. Method: the example payment and the instrument, with every order of
+//! events.
 
 use saga_tests::check;
 use saga_tests::host::Host;

@@ -1,5 +1,5 @@
-//! Ends on request, and what must not start. Goal: SIGTERM lets calls end and loses nothing; a second host is refused. Method:
-//! signals to the process while it works.
+//! Ends on request, and what must not start. Goal: SIGTERM lets calls end and loses nothing; a second host is refused.
+//! Method: signals to the process while it works.
 
 use saga_tests::check;
 use saga_tests::host::{Host, free_port, run_saga};

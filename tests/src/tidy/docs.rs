@@ -117,6 +117,22 @@ pub fn check_map(map: &SourceFile, members: &[String]) -> Vec<Finding> {
         .collect()
 }
 
+/// The codes that a surface can show: those of problem documents, one a line as `Name = "code", STATUS…`, and the kinds
+/// of failure, one a line as `Kind => "code"`.
+pub fn codes(problems: &SourceFile, failures: &SourceFile) -> BTreeSet<String> {
+    let problem_code = |line: &str| {
+        let (name, rest) = line.trim().split_once(" = \"")?;
+        let (code, rest) = rest.split_once("\", ")?;
+        let is_status = rest.starts_with(|c: char| c.is_ascii_uppercase());
+        (is_status && name.chars().all(char::is_alphanumeric)).then(|| code.to_owned())
+    };
+    let failure_code = |line: &str| {
+        let (kind, rest) = line.trim().split_once(" => \"")?;
+        kind.starts_with("FailureKind::").then(|| rest.trim_end_matches("\",").to_owned())
+    };
+    problems.text.lines().filter_map(problem_code).chain(failures.text.lines().filter_map(failure_code)).collect()
+}
+
 /// Error codes without a page, and pages without a code.
 pub fn check_error_pages(codes: &BTreeSet<String>, files: &[SourceFile]) -> Vec<Finding> {
     let pages: BTreeSet<String> = files
@@ -170,6 +186,17 @@ mod tests {
         let map = page("docs/ARCHITECTURE.md", "`host/core` and `plugins`\n");
         let members = ["host/core", "host/store", "plugins/x"].map(str::to_owned);
         assert_eq!(check_map(&map, &members).len(), 1);
+    }
+
+    #[test]
+    fn codes_are_read_from_their_tables() {
+        let problems =
+            page("p.rs", "    /// x\n    Busy = \"busy\", SERVICE_UNAVAILABLE, \"Busy\";\n    let a = \"b\", c;\n");
+        let failures = page(
+            "f.rs",
+            "            FailureKind::Trap => \"trap\",\n            FaultKind::Trap => FailureKind::Trap,\n",
+        );
+        assert_eq!(codes(&problems, &failures), BTreeSet::from(["busy".to_owned(), "trap".to_owned()]));
     }
 
     #[test]

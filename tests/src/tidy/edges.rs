@@ -153,6 +153,7 @@ mod tests {
         assert_eq!(source("host/store/src/projection.rs", "use fjall::Database;\n"), 1);
         assert_eq!(source("host/store/src/projection.rs", "// fjall::Database would do\n"), 0);
         assert_eq!(source("host/app/src/wiring.rs", "wasmtime::Engine::default();\n"), 1);
+        assert_eq!(source("host/app/src/wiring.rs", "use host_store::backends::fjall::FjallTables;\n"), 0);
     }
 
     #[test]

@@ -38,10 +38,12 @@ pub fn check_rust(file: &SourceFile) -> Vec<Finding> {
         findings.push(Finding::new(&file.path, 1, "a module is `name.rs` beside `name/`, never `mod.rs`"));
     }
     let code = code_only(&file.text);
-    for (pattern, cure) in BANNED_EVERYWHERE {
+    // A conformance suite is a macro that other crates expand: what it expands to there it cannot know.
+    let is_suite = file.path.contains("/conformance");
+    for (pattern, cure) in BANNED_EVERYWHERE.iter().filter(|(pattern, _)| !is_suite || *pattern != "[allow(") {
         findings.extend(occurrences(file, &code, pattern, cure));
     }
-    if !is_test_code(&file.path) {
+    if !is_test_code(&file.path) && !is_suite {
         findings.extend(check_globs(file, &without_tests(&code)));
     }
     findings
@@ -108,10 +110,11 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
-/// Every place where the code holds this pattern.
+/// Every place where the code holds this pattern, but not as the end of a longer path or word.
 pub fn occurrences(file: &SourceFile, code: &str, pattern: &str, cure: &str) -> Vec<Finding> {
     let line_of = |at: usize| code[..at].matches('\n').count() + 1;
-    let places = code.match_indices(pattern);
+    let is_whole = |at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | ':'));
+    let places = code.match_indices(pattern).filter(|(at, _)| pattern.starts_with('[') || is_whole(*at));
     places.map(|(at, _)| Finding::new(&file.path, line_of(at), format!("`{pattern}`: {cure}"))).collect()
 }
 
@@ -147,6 +150,8 @@ mod tests {
             assert_eq!(found.first().map(|f| f.line), Some(2), "{banned}");
         }
         assert_eq!(check_rust(&file("//! x\n// never write #[allow(dead_code)]\n")), []);
+        let suite = SourceFile { path: "host/x/src/conformance.rs".to_owned(), ..file("//! x\n#[allow(dead_code)]\n") };
+        assert_eq!(check_rust(&suite), []);
     }
 
     #[test]
