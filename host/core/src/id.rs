@@ -70,11 +70,28 @@ macro_rules! text_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                Self::try_new(&text).map_err(serde::de::Error::custom)
+                deserializer.deserialize_str(TextVisitor { kind: $kind, make: $name::try_new })
             }
         }
     };
+}
+
+/// Reads a text without a copy of its own: serde's `Cow` always makes one.
+struct TextVisitor<T> {
+    kind: &'static str,
+    make: fn(&str) -> Result<T, Error>,
+}
+
+impl<T> serde::de::Visitor<'_> for TextVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a {}", self.kind)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        (self.make)(text).map_err(E::custom)
+    }
 }
 
 text_id!(
@@ -111,12 +128,19 @@ impl Digest {
         let refuse = || Error::new("digest", text, "it must be 'sha256:' and 64 hexadecimal digits");
         let hex = text.strip_prefix("sha256:").filter(|hex| hex.len() == 64 && hex.is_ascii()).ok_or_else(refuse)?;
         let mut bytes = [0; 32];
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            let pair = &hex[index * 2..index * 2 + 2];
-            let lower = pair.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-            *byte = u8::from_str_radix(pair, 16).ok().filter(|_| lower).ok_or_else(refuse)?;
+        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            let (high, low) = (nibble(pair[0]).ok_or_else(refuse)?, nibble(pair[1]).ok_or_else(refuse)?);
+            *byte = high << 4 | low;
         }
         Ok(Self(bytes))
+    }
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
     }
 }
 
@@ -142,8 +166,7 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-            Self::try_new(&text).map_err(serde::de::Error::custom)
+            deserializer.deserialize_str(TextVisitor { kind: "digest", make: Digest::try_new })
         } else {
             <[u8; 32]>::deserialize(deserializer).map(Self)
         }

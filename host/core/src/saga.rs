@@ -540,3 +540,6 @@ fn finish(call: &mut Call) {
         CallState::Done | CallState::Rejected | CallState::Skipped | CallState::Failed => {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ pub enum Table {
     Feed,
     /// Store: key-value of the steps by (bucket, key).
     KeyValue,
-    /// Store: parked messages by (wait key, message-id).
+    /// Store: parked messages by (wait key, message-id), and their order by (wait key, since, message-id).
     Parked,
     /// Store: time-outs of parked messages by (due, wait key, message-id).
     ParkedDue,
@@ -20,11 +20,11 @@ pub enum Table {
     Signals,
     /// Store: operators' acts that were not met yet, by global-id.
     Marks,
-    /// Store: projection, one summary a saga by global-id.
+    /// Store: projection, one summary a saga by (start backwards, global-id): newest first.
     Summaries,
     /// Store: projection, indexes over the summaries.
     Index,
-    /// Store: format version, watermark of the projection.
+    /// Store: format version, last lsn, watermark of the projection, counts.
     Meta,
     /// Broker: topics by name.
     Topics,

@@ -42,7 +42,7 @@ fn read(bytes: &Bytes, direction: Direction, address: &StepAddress, limits: &Lim
     let frame = Frame::read(source, limits)?;
     let fields = Fields::read(source, frame.meta, address, limits)?;
     let index = fields.index(address)?;
-    let layout = Layout::reduced(frame.parts, fields.places);
+    let layout = Layout::of(frame.parts, fields.places);
     let use_case = use_case(fields.use_case, fields.use_case_version)?;
     let body = frame.body.map_or_else(Json::null, |body| source.json(body));
     let steps = fields.steps;
@@ -100,22 +100,31 @@ struct Frame<'a> {
 impl<'a> Frame<'a> {
     fn read(source: Source<'a>, limits: &Limits) -> Result<Self, DecodeReason> {
         let (mut meta, mut body, mut others_bytes) = (None, None, 0usize);
+        // Stays empty while the members are the host's own, in its order.
         let mut parts = Vec::new();
         each_member(source.text, |key, value| {
             match &*text_of(key).unwrap_or_default() {
                 "meta" => {
                     once("meta", meta.replace(value))?;
-                    parts.push(Part::Meta);
+                    if !parts.is_empty() {
+                        parts.push(Part::Meta);
+                    }
                 }
                 "body" => {
                     bound("body", value.len(), limits.body_bytes_max)?;
                     once("body", body.replace(value))?;
-                    parts.push(Part::Body);
+                    if meta.is_none() || !parts.is_empty() {
+                        parts.push(Part::Body);
+                    }
                 }
                 _ => {
                     let member = source.member(key, value);
                     others_bytes = others_bytes.saturating_add(member.bytes());
                     bound("meta", others_bytes, limits.meta_bytes_max)?;
+                    if parts.is_empty() {
+                        parts.extend(meta.map(|_| Part::Meta));
+                        parts.extend(body.map(|_| Part::Body));
+                    }
                     parts.push(Part::Other(member));
                 }
             }
@@ -151,17 +160,28 @@ impl<'a> Fields<'a> {
     fn read(source: Source<'a>, text: &'a str, address: &StepAddress, limits: &Limits) -> Result<Self, DecodeReason> {
         // By `Known`: each value's text, `null` meaning absent.
         let mut values = [None; Known::ALL.len()];
-        let mut places = Vec::with_capacity(Known::ALL.len());
-        let mut seen = 0;
+        // Stays empty while all members are known ones in the host's own order.
+        let mut places = Vec::new();
+        let mut seen = 0u16;
         each_member(text, |key, value| {
-            let Some(known) = text_of(key).and_then(|name| Known::parse(&name)) else {
-                places.push(Field::Other(source.member(key, value)));
-                return Ok(());
-            };
-            once(known.as_str(), (seen & known.bit() != 0).then_some(()))?;
-            seen |= known.bit();
-            places.push(Field::Known(known));
-            values[known as usize] = Some(value).filter(|value| *value != "null");
+            let known = text_of(key).and_then(|name| Known::parse(&name));
+            if let Some(known) = known {
+                once(known.as_str(), (seen & known.bit() != 0).then_some(()))?;
+            }
+            let in_order = known.is_some_and(|known| seen < known.bit());
+            if !in_order && places.is_empty() {
+                places.extend(Known::ALL.into_iter().filter(|known| seen & known.bit() != 0).map(Field::Known));
+            }
+            match known {
+                None => places.push(Field::Other(source.member(key, value))),
+                Some(known) => {
+                    if !places.is_empty() || !in_order {
+                        places.push(Field::Known(known));
+                    }
+                    seen |= known.bit();
+                    values[known as usize] = Some(value).filter(|value| *value != "null");
+                }
+            }
             Ok(())
         })
         .map_err(|stopped| stopped.into_reason(|problem| invalid("meta", problem, "write it as an object")))?;

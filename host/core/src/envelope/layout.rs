@@ -108,23 +108,11 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Keep only what differs from a text of the host's own.
-    pub(super) fn reduced(parts: Vec<Part>, fields: Vec<Field>) -> Option<Arc<Layout>> {
-        let own_parts = matches!(parts.as_slice(), [] | [Part::Meta] | [Part::Meta, Part::Body]);
-        if own_parts && in_own_order(&fields) {
-            return None;
-        }
-        let parts = if own_parts { Vec::new() } else { parts };
-        Some(Arc::new(Layout { parts, fields }))
+    /// None for a text of the host's own.
+    pub(super) fn of(parts: Vec<Part>, fields: Vec<Field>) -> Option<Arc<Layout>> {
+        let is_own = parts.is_empty() && fields.is_empty();
+        (!is_own).then(|| Arc::new(Layout { parts, fields }))
     }
-}
-
-fn in_own_order(fields: &[Field]) -> bool {
-    let known = |field: &Field| match field {
-        Field::Known(known) => Some(*known),
-        Field::Other(_) => None,
-    };
-    fields.iter().all(|field| known(field).is_some()) && fields.is_sorted_by_key(known)
 }
 
 impl Meta {
