@@ -73,8 +73,10 @@ pub(crate) struct Turns {
 
 impl Turns {
     fn new(limits: &Limits) -> Self {
+        // However large an operator lets one body be: one must always fit.
+        let bodies_bytes = limits.bodies_bytes_max.max(limits.message_bytes_max());
         Self {
-            bodies: Arc::new(Semaphore::new(limits.bodies_bytes_max / body::PERMIT_BYTES)),
+            bodies: Arc::new(Semaphore::new(bodies_bytes.div_ceil(body::PERMIT_BYTES))),
             queries: Arc::new(Semaphore::new(limits.query_count_max)),
             streams: Arc::new(Semaphore::new(limits.stream_count_max)),
         }

@@ -32,6 +32,16 @@ pub struct Limits {
     pub heartbeat: Duration,
 }
 
+/// Bytes around `meta` and `body` in a message: the two names, braces, and white space to spare.
+const ENVELOPE_BYTES: usize = 1 << 10;
+
+impl Limits {
+    /// Bytes of a published message at most.
+    pub fn message_bytes_max(&self) -> usize {
+        self.body_bytes_max.saturating_add(self.meta_bytes_max).saturating_add(ENVELOPE_BYTES)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         let core = host_core::limits::Limits::default();

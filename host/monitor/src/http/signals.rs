@@ -15,8 +15,6 @@ use crate::view;
 
 /// Topics whose messages only the host itself writes.
 const RESERVED_PREFIX: &str = "saga.";
-/// Bytes around `meta` and `body` in a message: the two names, braces, and white space to spare.
-const ENVELOPE_BYTES: usize = 1 << 10;
 /// Bytes of a message's key: a global-id at its bound.
 const KEY_BYTES_MAX: usize = 512;
 
@@ -50,8 +48,7 @@ pub(crate) async fn publish(
     if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES_MAX) {
         return Err(invalid("key", &format!("it is longer than {KEY_BYTES_MAX} bytes")));
     }
-    let bytes_max = app.limits.body_bytes_max + app.limits.meta_bytes_max + ENVELOPE_BYTES;
-    let received = body::read(&app, request, bytes_max).await?;
+    let received = body::read(&app, request, app.limits.message_bytes_max()).await?;
     app.door.publish(topic.clone(), key, received.bytes.clone()).await?;
     Ok(super::json(StatusCode::ACCEPTED, &view::Published { topic: &topic }))
 }

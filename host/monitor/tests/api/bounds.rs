@@ -132,6 +132,7 @@ async fn large_bodies_take_turns() {
     let host = Host::limited(|limits| {
         limits.bodies_bytes_max = 64 << 10;
         limits.body_bytes_max = 64 << 10;
+        limits.meta_bytes_max = 0;
         limits.turn_timeout = Duration::from_millis(20);
         limits.body_timeout = Duration::from_secs(60);
     })
@@ -151,4 +152,12 @@ async fn large_bodies_take_turns() {
     slow.send([vec![b'x'; 65_534], vec![b'"']].concat()).await;
     slow.reply().await.expect(202, "started");
     host.client().await.request("POST", PATH, &[], &text(60_000)).await.expect(202, "started");
+}
+
+#[tokio::test]
+async fn one_body_at_its_bound_fits_however_small_the_budget() {
+    let host = Host::limited(|limits| (limits.bodies_bytes_max, limits.body_bytes_max) = (1000, 100_000)).await;
+    host.client().await.request("POST", PATH, &[], &text(100_000)).await.expect(202, "started");
+    let chunked = [("transfer-encoding", "chunked")];
+    host.client().await.request("POST", PATH, &chunked, b"2\r\n{}\r\n0\r\n\r\n").await.expect(202, "started");
 }
