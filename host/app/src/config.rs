@@ -21,6 +21,9 @@ pub use value::{BrokerKind, LogFormat, LogLevel, Secret, Size, StoreKind};
 /// The file that is read when none is named.
 pub const FILE_NAME: &str = "saga.toml";
 
+/// Calls at once: each may need a sandbox of its own, which reserves gigabytes of addresses.
+const IN_FLIGHT_MAX: usize = 4096;
+
 /// Everything an operator can set, with every default filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -222,6 +225,10 @@ fn check_together(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileE
     if config.limits.steps == 0 || config.limits.steps > hard_max {
         let problem = format!("{} steps is out of range", config.limits.steps);
         mistakes.push(source.mistake("limits.steps", problem, format!("write a number from 1 to {hard_max}")));
+    }
+    if config.limits.in_flight > IN_FLIGHT_MAX {
+        let problem = format!("{} calls at once is more than a host can hold", config.limits.in_flight);
+        mistakes.push(source.mistake("limits.in-flight", problem, format!("write a number from 1 to {IN_FLIGHT_MAX}")));
     }
     let positive = [
         ("limits.body", config.limits.body.0),

@@ -174,7 +174,8 @@ fn open_use_cases(config: &Config) -> anyhow::Result<Arc<UseCases>> {
 }
 
 async fn open_plugins(config: &Config) -> anyhow::Result<Plugins> {
-    let options = PluginsOptions::new(config.plugins_dir.clone(), config.data_dir.join("artefacts"));
+    let mut options = PluginsOptions::new(config.plugins_dir.clone(), config.data_dir.join("artefacts"));
+    options.calls_at_once_max = u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX);
     Ok(Plugins::open(options).await?)
 }
 

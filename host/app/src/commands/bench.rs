@@ -36,7 +36,7 @@ Examples:
   saga bench --scratch --clients 256 --seconds 20
   saga bench --scratch --clients 1             latency without company
   saga bench --scratch --native                without WebAssembly: what the sandbox costs
-  saga bench --use-case shop --body '{\"order-id\":\"1\",\"item\":\"book\",\"quantity\":1,\"amount\":20}'
+  saga bench --use-case shop --body '{\"order-id\":\"1\",\"item\":\"book-{client}\",\"quantity\":1,\"amount\":20}'
 
 A host of its own is loaded inside its process; --http sends the same load through the API. A host that runs is always
 loaded through its API, with one of its use cases: `bench` or `uc-1-1` if --use-case does not say.")]
@@ -73,7 +73,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME", conflicts_with = "scratch")]
     pub use_case: Option<String>,
 
-    /// Body of each start: JSON text, @file, or - for standard input.
+    /// Body of each start: JSON text, @file, or - for standard input. `{client}` in it becomes the client's number.
     #[arg(long, value_name = "JSON|@FILE|-")]
     pub body: Option<String>,
 
@@ -140,7 +140,7 @@ fn running(options: &Options, client: &Client) -> anyhow::Result<Report> {
 fn own(options: &Options) -> anyhow::Result<Report> {
     let base = config::load(options.config.as_deref()).map_err(|mistakes| Stop::usage(mistakes.to_string()))?.config;
     let scratch = Scratch::make(options.steps, options.calls_per_instance)?;
-    let config = scratch.config(base);
+    let config = scratch.config(base, options.clients);
     crate::logging::begin(&config.log);
     let body = body(options, scratch::USE_CASE)?;
     let progress = Progress::begin("starting a host of its own");
@@ -179,7 +179,7 @@ async fn measure(
 
 fn body(options: &Options, use_case: &str) -> anyhow::Result<host_core::json::Json> {
     let default = match use_case {
-        "uc-1-1" => r#"{"order-id":"bench","account":"bench","asset":"BTC","amount":"0.00000001"}"#,
+        "uc-1-1" => r#"{"order-id":"bench","account":"bench-{client}","asset":"BTC","amount":"0.00000001"}"#,
         _ => r#"{"order-id":"bench","amount":12.50}"#,
     };
     input::body(options.body.as_deref().unwrap_or(default))

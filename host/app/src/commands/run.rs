@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
+use host_monitor::{Live, Subscription};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::tail;
 use crate::config::{self, Config, Loaded, LogFormat, LogLevel};
 use crate::exit::{Exit, Stop};
 use crate::host::{Host, Threads};
 use crate::logging;
-use crate::terminal::{note, say};
+use crate::terminal::{Terminal, note, say};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -38,7 +40,7 @@ Examples:
   saga dev                                       the host, with a log line for every transition
   saga build steps/payment --out plugins         in another terminal: the host serves the new version at once
 
-It is the host of `saga run` with readable logs at the level `debug`. Rebuilding plugins when their sources are saved comes
+It is the host of `saga run` with readable logs and every transition on the screen. Rebuilding plugins when their sources are saved comes
 with a later version; until then `saga build --out plugins` does it by hand.")]
 pub struct DevOptions {
     #[command(flatten)]
@@ -46,15 +48,21 @@ pub struct DevOptions {
 }
 
 pub fn run(options: RunOptions) -> anyhow::Result<Exit> {
-    let loaded = load(&options)?;
-    serve(loaded)
+    serve(load(&options)?, Journal::InTheMonitor)
 }
 
 pub fn dev(options: DevOptions) -> anyhow::Result<Exit> {
     let mut loaded = load(&options.run)?;
     loaded.config.log.format = LogFormat::Text;
     loaded.config.log.level = LogLevel::Debug;
-    serve(loaded)
+    serve(loaded, Journal::OnTheScreen)
+}
+
+/// Where one reads what sagas do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Journal {
+    InTheMonitor,
+    OnTheScreen,
 }
 
 fn load(options: &RunOptions) -> Result<Loaded, Stop> {
@@ -65,32 +73,57 @@ fn load(options: &RunOptions) -> Result<Loaded, Stop> {
     Ok(loaded)
 }
 
-fn serve(loaded: Loaded) -> anyhow::Result<Exit> {
+fn serve(loaded: Loaded, journal: Journal) -> anyhow::Result<Exit> {
     logging::begin(&loaded.config.log);
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "the configuration is odd");
     }
     let threads = Threads::new(&loaded.config)?;
     let workers = threads.workers.handle().clone();
-    let ended = threads.service.block_on(until_signalled(&loaded.config, &workers));
+    let ended = threads.service.block_on(until_signalled(&loaded.config, &workers, journal));
     threads.end();
     ended.map(|()| Exit::Success)
 }
 
-async fn until_signalled(config: &Config, workers: &tokio::runtime::Handle) -> anyhow::Result<()> {
+async fn until_signalled(config: &Config, workers: &tokio::runtime::Handle, journal: Journal) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let host = tokio::select! {
         host = Host::start(config, workers) => host?,
         // Nothing was taken yet: there is nothing to drain.
         _ = signals.next() => return Ok(()),
     };
-    say(format_args!("saga is ready at {}", host.url()))?;
-    let name = signals.next().await;
+    // A host whose starter has closed its end of the pipe works all the same.
+    let _ = say(format_args!("saga is ready at {}", host.url()));
+    let name = match journal {
+        Journal::InTheMonitor => signals.next().await,
+        Journal::OnTheScreen => tokio::select! {
+            name = signals.next() => name,
+            // Ends only with the host, which ends with a signal.
+            () = show_journal(host.monitor().subscribe()) => signals.next().await,
+        },
+    };
     tracing::info!(signal = name, "the host is stopping");
     note(format_args!("stopping after {name}; again to end at once"));
     tokio::select! {
         () = host.shut_down() => Ok(()),
         _ = signals.next() => Ok(()),
+    }
+}
+
+/// Every transition, as `saga tail` shows it.
+async fn show_journal(mut journal: Subscription) {
+    let terminal = Terminal::detect();
+    while let Some(live) = journal.next().await {
+        match live {
+            Live::Batch(batch) => {
+                for record in &batch.records {
+                    note(tail::told(&record.into(), terminal));
+                }
+            }
+            Live::Lagged { record_count } => {
+                note(format_args!("too fast for this screen: {record_count} lines left out"))
+            }
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use clap::Args;
 use host_core::id::{GlobalId, StepAddress, UseCaseName};
 
 use crate::cli::Target;
+use crate::client::Client;
 use crate::client::view::Record;
-use crate::client::{Client, Event};
 use crate::exit::{Exit, Stop};
 use crate::terminal::{Terminal, Tone, note, printable, say};
 
@@ -58,7 +58,7 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
         if options.target.json {
             say(&event.data)?
         } else {
-            say(line(&event, terminal)?)?
+            say(told(&serde_json::from_str(&event.data)?, terminal))?
         }
         left -= 1;
         if left == 0 {
@@ -68,8 +68,8 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     Err(Stop::unreachable("the host ended the stream; it was stopped or restarted").into())
 }
 
-fn line(event: &Event, terminal: Terminal) -> anyhow::Result<String> {
-    let record: Record = serde_json::from_str(&event.data)?;
+/// One line a transition.
+pub fn told(record: &Record, terminal: Terminal) -> String {
     let time = record.at.get(11..23).unwrap_or(&record.at);
     let arrow = if record.direction == "compensate" { "⟲" } else { "→" };
     let word = terminal.paint(Tone::of_word(&record.event), format_args!("{:<13}", record.event));
@@ -83,7 +83,25 @@ fn line(event: &Event, terminal: Terminal) -> anyhow::Result<String> {
     let id = terminal.bold(printable(&record.global_id));
     let place = format!("{arrow} {}{attempt}", record.address);
     let cause = printable(&cause).replace('\n', " ");
-    Ok(format!("{}  {id}  {use_case}  {word} {place}{cause}", terminal.paint(Tone::Faint, time)))
+    format!("{}  {id}  {use_case}  {word} {place}{cause}", terminal.paint(Tone::Faint, time))
+}
+
+/// A record that did not go over HTTP.
+impl From<&host_core::record::Record> for Record {
+    fn from(record: &host_core::record::Record) -> Self {
+        let (code, reason) = record.event.cause();
+        Self {
+            global_id: record.global_id.to_string(),
+            address: record.address.to_string(),
+            direction: record.direction.as_str().to_owned(),
+            event: record.event.as_str().to_owned(),
+            at: record.at.to_string(),
+            attempt: record.attempt,
+            code: code.map(str::to_owned),
+            reason: reason.map(str::to_owned),
+            use_case: record.use_case.as_ref().map(|reference| reference.name.to_string()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -95,9 +113,9 @@ mod tests {
         let data = r#"{"global-id":"order-1","message-id":"order-1/handle/2","position":2,"address":"shop.billing.payment",
             "direction":"handle","event":"rejected","at":"2026-11-22T18:00:00.123Z","digest":null,"attempt":2,
             "code":"payment-refused","reason":"above\n1000","use-case":"shop"}"#;
-        let event = Event { kind: "journal".to_owned(), data: data.to_owned() };
+        let record: Record = serde_json::from_str(data).expect("the shape of the contract");
         let expected =
             "18:00:00.123  order-1  shop  rejected      → shop.billing.payment (try 2)  payment-refused: above 1000";
-        assert_eq!(line(&event, Terminal::plain()).expect("a record"), expected);
+        assert_eq!(told(&record, Terminal::plain()), expected);
     }
 }

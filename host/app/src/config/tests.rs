@@ -83,6 +83,10 @@ fn a_mistake_names_file_line_field_and_cure() {
             "saga.toml:2: limits.steps: 4000 steps is out of range; write a number from 1 to 1024",
         ),
         (
+            "[limits]\nin-flight = 5000\n",
+            "saga.toml:2: limits.in-flight: 5000 calls at once is more than a host can hold; write a number from 1 to 4096",
+        ),
+        (
             "[limits]\nin-flight = 0\n",
             "saga.toml:2: limits.in-flight: 0 lets nothing through; write 1 or more, or leave the key out",
         ),

@@ -13,7 +13,7 @@ use host_engine::{Engine, Start};
 use host_monitor::{Since, Watcher};
 use host_runtime::{Call, Effects, KeyValues, Plugins, Report, StepRunner, Usage};
 
-use super::load::{Client, Clients, SAGA_TIMEOUT};
+use super::load::{Client, Clients, SAGA_TIMEOUT, of_client};
 use super::scratch::USE_CASE;
 use crate::host::Host;
 
@@ -36,8 +36,8 @@ impl Direct {
 impl Clients for Direct {
     type Client = Direct;
 
-    async fn client(&self) -> anyhow::Result<Direct> {
-        Ok(self.clone())
+    async fn client(&self, number: u32) -> anyhow::Result<Direct> {
+        Ok(Direct { body: of_client(&self.body, number)?, ..self.clone() })
     }
 }
 

@@ -6,7 +6,7 @@ use host_core::json::Json;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
-use super::load::{Client, Clients, SAGA_TIMEOUT};
+use super::load::{Client, Clients, SAGA_TIMEOUT, of_client};
 use crate::client::encode;
 
 /// Bytes of an answer's head and body that are read at most.
@@ -15,7 +15,9 @@ const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// What every client of this kind shares.
 pub struct OverHttp {
     authority: String,
-    request: Vec<u8>,
+    /// All of it but the length of the body.
+    head: String,
+    body: Json,
 }
 
 impl OverHttp {
@@ -23,27 +25,27 @@ impl OverHttp {
         let authority = base.strip_prefix("http://").context("a host's address begins with http://")?;
         let authority = authority.split('/').next().unwrap_or_default();
         let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n")).unwrap_or_default();
-        let request = format!(
+        let head = format!(
             "POST /v1/use-cases/{}/sagas HTTP/1.1\r\nhost: {authority}\r\ncontent-type: application/json\r\n\
-             prefer: wait={}\r\n{authorization}content-length: {}\r\n\r\n{}",
+             prefer: wait={}\r\n{authorization}",
             encode(use_case),
             SAGA_TIMEOUT.as_secs(),
-            body.len(),
-            body.as_str(),
         );
         let has_port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         let authority = if has_port { authority.to_owned() } else { format!("{authority}:80") };
-        Ok(Self { authority, request: request.into_bytes() })
+        Ok(Self { authority, head, body: body.clone() })
     }
 }
 
 impl Clients for OverHttp {
     type Client = Connection;
 
-    async fn client(&self) -> anyhow::Result<Connection> {
+    async fn client(&self, number: u32) -> anyhow::Result<Connection> {
+        let body = of_client(&self.body, number)?;
+        let request = format!("{}content-length: {}\r\n\r\n{}", self.head, body.len(), body.as_str()).into_bytes();
         let stream = TcpStream::connect(&self.authority).await.context("connecting to the host")?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream: BufReader::new(stream), request: self.request.clone(), answer: Vec::new() })
+        Ok(Connection { stream: BufReader::new(stream), request, answer: Vec::new() })
     }
 }
 
@@ -120,15 +122,18 @@ mod tests {
                 let read = stream.read(&mut request).await.expect("a request");
                 let text = String::from_utf8_lossy(&request[..read]).into_owned();
                 assert!(text.starts_with("POST /v1/use-cases/a%20b/sagas HTTP/1.1\r\n"), "{text}");
-                assert!(text.contains("authorization: Bearer t\r\n") && text.ends_with("\r\n\r\n{\"a\":1}"), "{text}");
+                assert!(
+                    text.contains("authorization: Bearer t\r\n") && text.ends_with("\r\n\r\n{\"a\":\"7\"}"),
+                    "{text}"
+                );
                 let body = format!("{{\"global-id\":\"x\",\"status\":\"{status}\"}}");
                 let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
                 stream.write_all(answer.as_bytes()).await.expect("an answer");
             }
         });
-        let body = Json::try_from_text("{\"a\":1}").expect("JSON");
+        let body = Json::try_from_text("{\"a\":\"{client}\"}").expect("JSON");
         let clients = OverHttp::new(&base, Some("t"), "a b", &body).expect("an address");
-        let mut client = clients.client().await.expect("a connection");
+        let mut client = clients.client(7).await.expect("a connection");
         assert!(client.run_one().await.expect("an answer"));
         assert!(!client.run_one().await.expect("an answer"));
         assert!(client.run_one().await.is_err(), "the host has gone away");

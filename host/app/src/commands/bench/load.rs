@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use host_core::json::Json;
 use tokio::task::JoinSet;
 
 use super::Options;
@@ -25,7 +26,14 @@ pub trait Client: Send + 'static {
 pub trait Clients {
     type Client: Client;
 
-    fn client(&self) -> impl Future<Output = anyhow::Result<Self::Client>>;
+    /// `number` tells the clients apart, from 1.
+    fn client(&self, number: u32) -> impl Future<Output = anyhow::Result<Self::Client>>;
+}
+
+/// The body of one client's starts: sagas of one account or item are often handled one after the other, and a load that
+/// shares one would measure that.
+pub fn of_client(body: &Json, number: u32) -> anyhow::Result<Json> {
+    Ok(Json::try_from_text(&body.as_str().replace("{client}", &number.to_string()))?)
 }
 
 /// How much load.
@@ -52,8 +60,8 @@ impl Load {
 
     pub async fn run(self, clients: impl Clients, progress: &Progress) -> anyhow::Result<Counted> {
         let mut ready = Vec::new();
-        for _ in 0..self.clients {
-            ready.push(clients.client().await?);
+        for number in 1..=self.clients {
+            ready.push(clients.client(number).await?);
         }
         let from = Instant::now() + WARM_UP;
         let until = from + self.duration;
@@ -148,7 +156,7 @@ mod tests {
     impl Clients for Arc<AtomicU64> {
         type Client = Scripted;
 
-        async fn client(&self) -> anyhow::Result<Scripted> {
+        async fn client(&self, _number: u32) -> anyhow::Result<Scripted> {
             Ok(Scripted(self.clone()))
         }
     }

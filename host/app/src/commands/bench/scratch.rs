@@ -33,8 +33,10 @@ impl Scratch {
     }
 
     /// Limits and workers are the caller's; the rest belongs to the scratch folder.
-    pub fn config(&self, base: Config) -> Config {
+    pub fn config(&self, base: Config, clients: u32) -> Config {
         let mut config = base;
+        let connections = usize::try_from(clients).unwrap_or(usize::MAX).saturating_add(16);
+        config.limits.connections = config.limits.connections.max(connections);
         config.listen = ([127, 0, 0, 1], 0).into();
         config.token = None;
         config.data_dir = self.dir().join("data");
