@@ -63,7 +63,8 @@ impl Lanes {
     /// Stop the lanes of steps that are gone, start those of new ones; a lane whose bounds changed is both.
     async fn follow(&self, lanes: &mut BTreeMap<StepAddress, Lane>, served: &Served, stop: &CancellationToken) {
         lanes.retain(|address, lane| {
-            let keep = served.steps.get(address).is_some_and(|manifest| manifest.concurrency == lane.manifest.concurrency);
+            let keep =
+                served.steps.get(address).is_some_and(|manifest| manifest.concurrency == lane.manifest.concurrency);
             if !keep {
                 lane.stop.cancel();
             }
@@ -97,7 +98,7 @@ impl Lanes {
         let (pipeline, permits, tasks) = (self.pipeline.clone(), self.permits.clone(), self.tasks.clone());
         let (context, address) = (self.context.clone(), manifest.address.clone());
         self.tasks.spawn(async move {
-            feed(consumer, &stop, &permits, |delivery, permit| {
+            let run = |delivery: host_broker::Delivery, permit| {
                 let (pipeline, context, address) = (pipeline.clone(), context.clone(), address.clone());
                 tasks.spawn(async move {
                     // The manifest of this moment: a reload between two deliveries is seen by the second.
@@ -107,38 +108,41 @@ impl Lanes {
                     }
                     drop(permit);
                 });
-            })
-            .await;
+            };
+            let give_back = |delivery: host_broker::Delivery| context.broker.release(delivery.ack);
+            feed(consumer, &stop, &permits, run, give_back).await;
         });
         Ok(())
     }
 }
 
-/// Take deliveries until `stop`, each with a permit that was there before it was taken.
+/// Take deliveries until `stop` and run each with a permit. A lane holds at most one delivery that has no permit yet; an
+/// idle lane holds none, so that lanes without work never starve those with work. What `stop` catches without a permit
+/// is given back.
 async fn feed(
     mut consumer: Box<dyn host_broker::Consumer>,
     stop: &CancellationToken,
     permits: &Arc<Semaphore>,
     run: impl Fn(host_broker::Delivery, tokio::sync::OwnedSemaphorePermit),
+    give_back: impl Fn(host_broker::Delivery),
 ) {
     loop {
-        let permit = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            permit = permits.clone().acquire_owned() => match permit {
-                Ok(permit) => permit,
-                Err(_) => return,
-            },
-        };
         // `next` is cancel-safe: a delivery that is not returned was not taken.
         let delivery = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            delivery = consumer.next() => delivery,
+            delivery = consumer.next() => match delivery {
+                Some(delivery) => delivery,
+                None => return,
+            },
         };
-        match delivery {
-            Some(delivery) => run(delivery, permit),
-            None => return,
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return give_back(delivery),
+            permit = permits.clone().acquire_owned() => match permit {
+                Ok(permit) => run(delivery, permit),
+                Err(_) => return give_back(delivery),
+            },
         }
     }
 }
