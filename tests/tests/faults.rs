@@ -117,6 +117,17 @@ fn starts_are_refused_while_too_much_waits_and_taken_again_afterwards() {
     });
 }
 
+/// Idle steps once held the permits of the host: with more of them than permits, nothing moved any more.
+#[test]
+fn many_idle_steps_do_not_starve_the_busy_one() {
+    let names: Vec<String> = (0..12).map(|number| format!("s{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let installation = Installation::with_instruments(&names);
+    installation.config("[limits]\nin-flight = 4\n");
+    let host = Host::start(installation);
+    assert_eq!(host.api.run("play", &json!({}))["status"], "completed");
+}
+
 #[test]
 fn an_emitted_event_leaves_once_and_only_with_a_done() {
     let host = Host::start(Installation::with_instruments(&["one", "two"]));

@@ -3,7 +3,7 @@
 
 use saga_tests::check;
 use saga_tests::host::Host;
-use saga_tests::installation::Installation;
+use saga_tests::installation::{Installation, instrument_address};
 use serde_json::{Value, json};
 
 /// A saga that stands at step two with `two` failing technically until it is told otherwise.
@@ -27,6 +27,24 @@ fn skip_goes_on_without_the_effects_of_the_step() {
     let act = &saga["actions"][0];
     assert_eq!((&act["verb"], &act["who"], &act["reason"]), (&json!("skip"), &json!("tester"), &json!("done by hand")));
     assert!(check::instrument_bucket(&host, "test.instrument.two").is_empty());
+}
+
+#[test]
+fn retry_goes_on_once_the_cause_is_mended() {
+    let host = host();
+    let id = host.api.start("play", &json!({"two": {"retry-while-mark": "first"}}));
+    check::status(&host.api, &id, "failed");
+    let address = instrument_address("two");
+    host.installation.manifest(&address, &check::manifest_with_mark("second"));
+    check::until("the mended setting is read", || {
+        let told = host.api.run("play", &json!({"two": {"tell": "mark"}}));
+        (told["body"]["two-told"] == "second").then_some(())
+    });
+    host.api.act(&id, "retry", "the setting was wrong");
+    let saga = check::status(&host.api, &id, "completed");
+    assert_eq!(check::path(&saga), "one done, two done, three done");
+    assert_eq!(saga["actions"][0]["reason"], "the setting was wrong", "{saga:#}");
+    assert_eq!(check::instrument_bucket(&host, &address)[&format!("handled/{id}")], 1);
 }
 
 #[test]

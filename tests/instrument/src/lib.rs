@@ -19,6 +19,8 @@ struct Order {
     spin_ms: u64,
     /// Fail technically before this attempt.
     retry_until: u32,
+    /// Fail technically while the manifest's `mark` has this value.
+    retry_while_mark: Option<String>,
     /// Wait for this key, unless it was signalled.
     wait: Option<String>,
     /// With `wait`: for how long.
@@ -88,6 +90,9 @@ fn obey(ctx: &Context, order: &Order) -> Result<(), Stop> {
     spin(Duration::from_millis(order.spin_ms));
     if ctx.attempt < order.retry_until {
         return Err(retry(format!("told to fail until attempt {}", order.retry_until)).into());
+    }
+    if order.retry_while_mark.is_some() && order.retry_while_mark == config::get("mark")? {
+        return Err(retry("told to fail while the mark is this").into());
     }
     if let (Some(key), None) = (&order.wait, &ctx.signalled) {
         let mut parked = wait(key, format!("told to wait for {key}"));
