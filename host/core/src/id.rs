@@ -180,6 +180,9 @@ fn check_printable(text: &str, characters_max: usize) -> Result<(), &'static str
     if text.len() > characters_max * 4 || text.chars().count() > characters_max {
         return Err("it is too long");
     }
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(());
+    }
     if text.chars().any(char::is_control) {
         return Err("it holds a control character");
     }
@@ -215,12 +218,25 @@ fn check_step_address(text: &str) -> Result<(), &'static str> {
     if text.len() > limits::ADDRESS_BYTES_MAX {
         return Err("it is too long");
     }
-    let mut part_count = 0;
-    for part in text.split('.') {
-        check_word(part)?;
-        part_count += 1;
+    // One look at each byte, since every message brings some addresses; the slow way finds the words for a mistake.
+    let (mut dot_count, mut at_start, mut valid) = (0, true, true);
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' => at_start = false,
+            b'-' => valid &= !at_start,
+            b'.' => {
+                valid &= !at_start;
+                at_start = true;
+                dot_count += 1;
+            }
+            _ => valid = false,
+        }
     }
-    if part_count == 3 { Ok(()) } else { Err("it must have three parts: domain.subdomain.service") }
+    if valid && !at_start && dot_count == 2 {
+        return Ok(());
+    }
+    text.split('.').try_for_each(check_word)?;
+    Err("it must have three parts: domain.subdomain.service")
 }
 
 fn check_use_case_name(text: &str) -> Result<(), &'static str> {

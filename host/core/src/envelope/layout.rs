@@ -39,7 +39,7 @@ impl Known {
         Known::Deadline,
     ];
 
-    pub(super) fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Known::GlobalId => "global-id",
             Known::Steps => "steps",

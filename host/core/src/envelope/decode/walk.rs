@@ -1,8 +1,10 @@
-//! A walk over one JSON object or list that hands out the texts of its members and builds nothing. What lies deeper is
-//! only checked, without recursion. Written by hand because every message of every saga goes through it: serde_json's
+//! A walk over a JSON text that hands out the texts of its members and builds nothing. What nobody looks into is only
+//! checked, without recursion. Written by hand because every message of every saga goes through it: serde_json's
 //! raw values cost four times as much here. A property test holds the two to the same verdict.
 
 use std::borrow::Cow;
+
+use super::DecodeReason;
 
 /// Why a walk ended early.
 pub(super) enum Stopped<E> {
@@ -29,68 +31,97 @@ impl<E> Stopped<E> {
     }
 }
 
+impl From<DecodeReason> for Stopped<DecodeReason> {
+    fn from(reason: DecodeReason) -> Self {
+        Stopped::Refused(reason)
+    }
+}
+
 impl<E> From<Syntax> for Stopped<E> {
     fn from(syntax: Syntax) -> Self {
         Stopped::Syntax(syntax)
     }
 }
 
-/// Visit each member of an object: the key as it is written, in its quotes, and the text of the value.
-pub(super) fn each_member<'a, E>(
-    text: &'a str,
-    mut visit: impl FnMut(&'a str, &'a str) -> Result<(), E>,
-) -> Result<(), Stopped<E>> {
-    let mut scanner = Scanner { text, at: 0 };
-    scanner.open(b'{', "an object")?;
-    let mut more = scanner.has_first(b'}');
-    while more {
-        let key = scanner.string()?;
-        scanner.colon()?;
-        let value = scanner.value()?;
-        visit(key, value).map_err(Stopped::Refused)?;
-        more = scanner.has_next(b'}')?;
-    }
-    Ok(scanner.end()?)
-}
-
-/// Visit the text of each element of a list.
-pub(super) fn each_element<'a, E>(
-    text: &'a str,
-    mut visit: impl FnMut(&'a str) -> Result<(), E>,
-) -> Result<(), Stopped<E>> {
-    let mut scanner = Scanner { text, at: 0 };
-    scanner.open(b'[', "a list")?;
-    let mut more = scanner.has_first(b']');
-    while more {
-        let value = scanner.value()?;
-        visit(value).map_err(Stopped::Refused)?;
-        more = scanner.has_next(b']')?;
-    }
-    Ok(scanner.end()?)
-}
-
 /// The content of a JSON text that is a string, without a copy unless it has escapes.
+#[inline]
 pub(super) fn text_of(value: &str) -> Option<Cow<'_, str>> {
     let inner = value.strip_prefix('"')?.strip_suffix('"')?;
     if inner.contains('\\') { serde_json::from_str(value).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
 
 /// A place in a text. Every step moves it on or fails.
-struct Scanner<'a> {
+pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    pub(super) fn starting_at(text: &'a str, at: usize) -> Self {
+        Self { text, at }
+    }
+
+    /// How far it has come, in bytes.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    pub(super) fn skip_space(&mut self) {
+        self.peek_solid();
+    }
+
+    /// Walk over an object. `visit` gets each key as it is written, in its quotes, and must move over the value.
+    pub(super) fn members<E>(
+        &mut self,
+        mut visit: impl FnMut(&mut Self, &'a str) -> Result<(), Stopped<E>>,
+    ) -> Result<(), Stopped<E>> {
+        self.open(b'{', "an object")?;
+        let mut more = self.has_first(b'}');
+        while more {
+            let key = self.string()?;
+            self.colon()?;
+            visit(self, key)?;
+            more = self.has_next(b'}')?;
+        }
+        Ok(())
+    }
+
+    /// Walk over a list. `visit` gets the text of each element.
+    pub(super) fn elements<E>(&mut self, mut visit: impl FnMut(&'a str) -> Result<(), E>) -> Result<(), Stopped<E>> {
+        self.open(b'[', "a list")?;
+        let mut more = self.has_first(b']');
+        while more {
+            let value = self.value()?;
+            visit(value).map_err(Stopped::Refused)?;
+            more = self.has_next(b']')?;
+        }
+        Ok(())
+    }
+
+    /// Move over a value if it is `null`.
+    pub(super) fn null(&mut self) -> Result<bool, Syntax> {
+        let found = self.peek_solid() == Some(b'n');
+        if found {
+            self.word("null")?;
+        }
+        Ok(found)
+    }
+
     fn fail<T>(&self, expected: &'static str) -> Result<T, Syntax> {
         Err(Syntax { at: self.at, expected })
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
     /// The next byte that is no white space.
+    #[inline]
     fn peek_solid(&mut self) -> Option<u8> {
         loop {
             match self.peek() {
@@ -100,22 +131,26 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn take(&mut self, byte: u8) -> bool {
         let found = self.peek_solid() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
+    #[inline]
     fn open(&mut self, byte: u8, expected: &'static str) -> Result<(), Syntax> {
         if self.take(byte) { Ok(()) } else { self.fail(expected) }
     }
 
     /// Whether a first member follows the opening, rather than the closing.
+    #[inline]
     fn has_first(&mut self, close: u8) -> bool {
         !self.take(close)
     }
 
     /// Whether another member follows this one, rather than the closing.
+    #[inline]
     fn has_next(&mut self, close: u8) -> Result<bool, Syntax> {
         if self.take(b',') {
             Ok(true)
@@ -126,11 +161,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    #[inline]
     fn colon(&mut self) -> Result<(), Syntax> {
         if self.take(b':') { Ok(()) } else { self.fail("a colon") }
     }
 
-    fn end(&mut self) -> Result<(), Syntax> {
+    /// Nothing but white space may follow.
+    pub(super) fn end(&mut self) -> Result<(), Syntax> {
         if self.peek_solid().is_none() { Ok(()) } else { self.fail("the end") }
     }
 
@@ -175,7 +212,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// One value of any kind.
-    fn value(&mut self) -> Result<&'a str, Syntax> {
+    pub(super) fn value(&mut self) -> Result<&'a str, Syntax> {
         self.peek_solid();
         let start = self.at;
         let mut open = Nesting::default();
@@ -257,6 +294,7 @@ impl<'a> Scanner<'a> {
 }
 
 /// Bytes up to the first that ends a run of plain text: a quote, a backslash, a control character. Eight at a time.
+#[inline]
 fn plain_bytes(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
@@ -330,7 +368,7 @@ mod tests {
     use super::*;
 
     fn ours(text: &str) -> Option<&str> {
-        let mut scanner = Scanner { text, at: 0 };
+        let mut scanner = Scanner::new(text);
         let value = scanner.value().ok()?;
         scanner.end().ok().map(|()| value)
     }
