@@ -45,11 +45,8 @@ fn is_undecodable(saga: &Saga) -> bool {
 
 /// Consume acts until `stop`.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Result<(), Error> {
-    let subscription = Subscription {
-        group: "saga".to_owned(),
-        topic: topics::commands(),
-        in_flight_max: COMMANDS_IN_FLIGHT_MAX,
-    };
+    let subscription =
+        Subscription { group: "saga".to_owned(), topic: topics::commands(), in_flight_max: COMMANDS_IN_FLIGHT_MAX };
     let mut consumer = context.broker.subscribe(subscription).await?;
     loop {
         let delivery = tokio::select! {

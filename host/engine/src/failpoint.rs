@@ -62,9 +62,7 @@ impl FailPoints {
         let (name, count) = text.split_once(':').unwrap_or((text, "1"));
         let armed = FailPoint::ALL.into_iter().find(|point| point.as_str() == name);
         match (armed, count.parse::<u64>()) {
-            (Some(point), Ok(count)) if count > 0 => {
-                Ok(Self { armed: Some(point), hits_left: AtomicU64::new(count) })
-            }
+            (Some(point), Ok(count)) if count > 0 => Ok(Self { armed: Some(point), hits_left: AtomicU64::new(count) }),
             (Some(_) | None, Ok(_) | Err(_)) => Err(Error { text: text.to_owned() }),
         }
     }

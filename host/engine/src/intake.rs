@@ -49,8 +49,8 @@ pub(crate) async fn intake(
             return Ok(Work::Undecodable { global_id: error.global_id(), reason: error.to_string() });
         }
     };
-    let trusted = !delivery.message.headers.foreign
-        && (!delivery.redelivered || context.broker.capabilities().atomic_commit);
+    let trusted =
+        !delivery.message.headers.foreign && (!delivery.redelivered || context.broker.capabilities().atomic_commit);
     let mut first = First::No;
     if !trusted {
         let journal = context.store.journal(&envelope.meta.global_id).await?;
@@ -116,13 +116,17 @@ fn admit(saga: Option<&Saga>, envelope: &Envelope, redelivered: bool) -> Admissi
     }
     let (at, travelling) = saga.at;
     match (travelling, direction) {
-        (Direction::Compensate, Direction::Handle) => Admission::Late("the saga has turned round before this handle came"),
+        (Direction::Compensate, Direction::Handle) => {
+            Admission::Late("the saga has turned round before this handle came")
+        }
         (Direction::Handle, Direction::Handle) if position < at => Admission::Late("the saga is past this step"),
         (Direction::Handle, Direction::Handle) if position > at => Admission::Next,
         (Direction::Handle, Direction::Compensate) if position < at => Admission::Next,
         (Direction::Handle, Direction::Compensate) => Admission::Late("the saga has not come past this step"),
         (Direction::Compensate, Direction::Compensate) if position < at => Admission::Next,
-        (Direction::Compensate, Direction::Compensate) if position > at => Admission::Late("the saga is past this step"),
+        (Direction::Compensate, Direction::Compensate) if position > at => {
+            Admission::Late("the saga is past this step")
+        }
         // The saga stands exactly here: with a broker that repeats itself this is its message; otherwise it is a
         // second one beside the message that is queued, delayed, parked or before a person.
         (Direction::Handle, Direction::Handle) | (Direction::Compensate, Direction::Compensate) => {
@@ -149,9 +153,7 @@ async fn pinned(context: &Context, envelope: &Envelope) -> Result<Option<Pinned>
 fn done_handle(record: &Record, envelope: &Envelope) -> Option<Pinned> {
     let same = record.position == envelope.meta.position() && record.direction == Direction::Handle;
     match &record.event {
-        Event::Done { compensation, .. } if same => {
-            Some(Pinned { digest: record.digest, log: compensation.clone() })
-        }
+        Event::Done { compensation, .. } if same => Some(Pinned { digest: record.digest, log: compensation.clone() }),
         Event::Done { .. }
         | Event::Started { .. }
         | Event::Rejected { .. }

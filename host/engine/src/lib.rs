@@ -224,13 +224,7 @@ impl Engine {
     }
 
     /// Act on a saga: recorded and durable on return, applied right after.
-    pub async fn act(
-        &self,
-        global_id: GlobalId,
-        verb: Verb,
-        who: String,
-        reason: Option<String>,
-    ) -> Result<(), Error> {
+    pub async fn act(&self, global_id: GlobalId, verb: Verb, who: String, reason: Option<String>) -> Result<(), Error> {
         self.check_act(&global_id, verb).await?;
         let mark = Mark { global_id, verb, who, reason, at: self.context.now() };
         self.publish_durably(topics::command(&mark)).await
@@ -266,8 +260,7 @@ async fn run_triggers(
         definitions.borrow_and_update();
         let triggered: Vec<_> =
             context.use_cases.all().into_iter().filter(|use_case| use_case.trigger_topic.is_some()).collect();
-        let now: BTreeSet<_> =
-            triggered.iter().map(|use_case| (use_case.reference().name, use_case.version)).collect();
+        let now: BTreeSet<_> = triggered.iter().map(|use_case| (use_case.reference().name, use_case.version)).collect();
         if now != served {
             if let Some(running) = running.take() {
                 running.cancel();

@@ -34,12 +34,7 @@ pub(crate) struct Parking {
 
 impl Parking {
     pub(crate) fn new(signal_memory: Duration) -> Self {
-        Self {
-            turn: tokio::sync::Mutex::new(()),
-            next_due: AtomicU64::new(0),
-            sooner: Notify::new(),
-            signal_memory,
-        }
+        Self { turn: tokio::sync::Mutex::new(()), next_due: AtomicU64::new(0), sooner: Notify::new(), signal_memory }
     }
 
     /// A message is being parked until then.
@@ -92,11 +87,8 @@ fn is_news(message: &Message, key: &WaitKey, at: Timestamp) -> bool {
 
 /// Consume signals until `stop`.
 pub(crate) async fn run_signals(context: Arc<Context>, stop: CancellationToken) -> Result<(), Error> {
-    let subscription = Subscription {
-        group: "saga".to_owned(),
-        topic: topics::signals(),
-        in_flight_max: COMMANDS_IN_FLIGHT_MAX,
-    };
+    let subscription =
+        Subscription { group: "saga".to_owned(), topic: topics::signals(), in_flight_max: COMMANDS_IN_FLIGHT_MAX };
     let mut consumer = context.broker.subscribe(subscription).await?;
     loop {
         let delivery = tokio::select! {

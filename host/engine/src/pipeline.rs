@@ -126,7 +126,10 @@ impl Pipeline {
     }
 
     /// Put everything that a call answered into its unit.
-    #[expect(clippy::too_many_arguments, reason = "each is one fact of the call; a struct would be made for one reader")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one fact of the call; a struct would be made for one reader"
+    )]
     fn answered(
         &self,
         manifest: &Manifest,
@@ -312,11 +315,7 @@ fn undecodable(
         attempt: 0,
         digest: None,
         use_case: None,
-        event: Event::DeadLettered {
-            failure: named(failure.clone(), global_id),
-            letter,
-            standing: Standing::InTheWay,
-        },
+        event: Event::DeadLettered { failure: named(failure.clone(), global_id), letter, standing: Standing::InTheWay },
     };
     let cause =
         Cause { failure, attempts: 0, first_at: now, last_at: now, digest: None, host: context.host_name.clone() };

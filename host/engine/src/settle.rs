@@ -85,8 +85,7 @@ pub(crate) fn record(envelope: &Envelope, event: Event, at: Timestamp, facts: Ca
 /// The first record of a saga, for the message that starts it.
 pub(crate) fn started(envelope: &Envelope, at: Timestamp) -> Record {
     let meta = &envelope.meta;
-    let event =
-        Event::Started { steps: meta.forward_steps(), body: envelope.body.clone(), deadline: meta.deadline };
+    let event = Event::Started { steps: meta.forward_steps(), body: envelope.body.clone(), deadline: meta.deadline };
     record(envelope, event, at, CallFacts::default())
 }
 

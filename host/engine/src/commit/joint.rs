@@ -79,8 +79,7 @@ impl<S: JointStore, B: JointBroker> Joint<S, B> {
         fail_points: Arc<FailPoints>,
         last: Lsn,
     ) -> std::io::Result<Arc<Self>> {
-        let open =
-            Open { last, unit_count: 0, store: S::Open::default(), broker: B::Open::default(), ending: None };
+        let open = Open { last, unit_count: 0, store: S::Open::default(), broker: B::Open::default(), ending: None };
         let shared = Arc::new(Shared {
             store,
             broker,

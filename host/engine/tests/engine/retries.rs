@@ -46,9 +46,7 @@ async fn a_fault_of_the_plugin_has_a_small_budget_of_its_own() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_survives_a_restart_with_its_count() {
     let mut world = World::new().await;
-    world.steps.on_handle("d.s.two", |call| {
-        if call.attempt < 3 { outcome_after(3_600) } else { done("2") }
-    });
+    world.steps.on_handle("d.s.two", |call| if call.attempt < 3 { outcome_after(3_600) } else { done("2") });
     world.start("trip", "s-1", "0").await;
     world.until_saga("s-1", |saga| saga.steps[1].handle.state == CallState::Retrying).await;
     world.restart().await;

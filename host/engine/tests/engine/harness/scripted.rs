@@ -117,7 +117,11 @@ impl Steps {
         self.script(text, Direction::Handle, script);
     }
 
-    pub(crate) fn on_compensate<S: Into<Scripted>>(&self, text: &str, script: impl Fn(&Call) -> S + Send + Sync + 'static) {
+    pub(crate) fn on_compensate<S: Into<Scripted>>(
+        &self,
+        text: &str,
+        script: impl Fn(&Call) -> S + Send + Sync + 'static,
+    ) {
         self.script(text, Direction::Compensate, script);
     }
 
