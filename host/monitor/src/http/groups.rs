@@ -14,7 +14,7 @@ use host_store::GroupId;
 use super::App;
 use super::acts::Wish;
 use super::parameters::Segment;
-use super::problem::{Code, Problem, code_of};
+use super::problem::{Code, Problem, code_of, told};
 use crate::limits::{GROUP_ACTS_AT_ONCE, GROUP_MEMBERS_MAX};
 use crate::view::{GroupActed, RefusedMember};
 
@@ -77,7 +77,7 @@ async fn act_on_all(app: Arc<App>, wish: Wish, mut members: Vec<GlobalId>, verb:
         .buffered(GROUP_ACTS_AT_ONCE)
         .filter_map(async |(global_id, answer)| {
             let refusal = answer.err()?;
-            Some(RefusedMember { global_id, code: code_of(&refusal).as_str(), reason: refusal.to_string() })
+            Some(RefusedMember { global_id, code: code_of(&refusal).as_str(), reason: told(&refusal) })
         })
         .collect()
         .await;

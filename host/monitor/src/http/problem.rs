@@ -127,7 +127,24 @@ pub(crate) fn code_of(refusal: &Refusal) -> Code {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        Self::new(code_of(&refusal), refusal.to_string())
+        Self::new(code_of(&refusal), told(&refusal))
+    }
+}
+
+/// What a caller hears of a refusal. Why a host is not ready may come from a disk or a broker and tell of the host's
+/// inside, so it goes to the log.
+pub(crate) fn told(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NotReady(why) => {
+            tracing::warn!(reason = why, "a request was refused: the host takes no work");
+            "the host takes no work now; /readyz tells whether it starts, stops or has failed".to_owned()
+        }
+        Refusal::UnknownUseCase(_)
+        | Refusal::UnknownSaga(_)
+        | Refusal::BodyRefused { .. }
+        | Refusal::TooLarge { .. }
+        | Refusal::WrongStatus { .. }
+        | Refusal::Busy { .. } => refusal.to_string(),
     }
 }
 

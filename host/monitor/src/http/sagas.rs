@@ -1,5 +1,5 @@
-//! `GET /v1/sagas/{id}`, `/v1/sagas`, `/v1/errors`: the two questions of the monitor, the state of one saga and all that
-//! stand in some way, and what stands in the way now.
+//! `GET /v1/sagas/{id}`, `/v1/sagas`, `/v1/errors`: the two questions of the monitor, the state of one saga and all
+//! that stand in some way, and what stands in the way now.
 
 use std::sync::Arc;
 use std::time::SystemTime;

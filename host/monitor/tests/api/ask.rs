@@ -228,10 +228,11 @@ async fn health_and_readiness_are_two_things() {
     let host = Host::start().await;
     host.get("/healthz").await.expect(200, "health");
     host.get("/readyz").await.expect(200, "health");
-    for readiness in [Readiness::Starting, Readiness::Stopping, Readiness::Failed("the disk is full".to_owned())] {
+    for readiness in [Readiness::Starting, Readiness::Stopping, Readiness::Failed("/var is full".to_owned())] {
         *host.door.readiness.lock().unwrap() = readiness;
         host.get("/healthz").await.expect(200, "health");
-        host.get("/readyz").await.problem(503, "not-ready");
+        let problem = host.get("/readyz").await.problem(503, "not-ready");
+        assert!(!problem.to_string().contains("/var"), "{problem}");
         assert!(host.get("/metrics").await.text().contains("\nsaga_ready 0\n"));
     }
 }

@@ -195,7 +195,6 @@ async fn each_refusal_has_its_status_and_code() {
         (Refusal::BodyRefused { use_case: name(), problem: "no amount".to_owned() }, 422, "body-refused"),
         (Refusal::TooLarge { what: "body", bytes_max: 10 }, 413, "too-large"),
         (Refusal::Busy { backlog: 7 }, 503, "busy"),
-        (Refusal::NotReady("it is stopping".to_owned()), 503, "not-ready"),
     ];
     for (refusal, status, code) in refusals {
         let text = refusal.to_string();
@@ -204,6 +203,14 @@ async fn each_refusal_has_its_status_and_code() {
         assert_eq!(reply.problem(status, code)["detail"], text);
         assert_eq!(reply.headers.contains_key("retry-after"), status == 503, "{code}");
     }
+}
+
+#[tokio::test]
+async fn why_the_host_is_not_ready_stays_inside() {
+    let host = Host::start().await;
+    *host.door.refusal.lock().unwrap() = Some(Refusal::NotReady("cannot write /var/lib/saga/journal".to_owned()));
+    let problem = host.post(PATH, "{}").await.problem(503, "not-ready");
+    assert!(!problem.to_string().contains("/var"), "{problem}");
 }
 
 #[tokio::test]
