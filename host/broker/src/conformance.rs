@@ -47,15 +47,10 @@ macro_rules! broker_conformance {
         );
     };
     ($subject:expr; $($part:ident: $($case:ident),+;)+) => {
-        $(mod $part {
-            #[allow(unused_imports, reason = "the expression may need nothing of the module around it")]
-            use super::*;
-
-            $(#[tokio::test]
-            async fn $case() {
-                let mut subject = $subject;
-                $crate::conformance::$part::$case(&mut subject).await;
-            })+
-        })+
+        $($(#[tokio::test]
+        async fn $case() {
+            let mut subject = $subject;
+            $crate::conformance::$part::$case(&mut subject).await;
+        })+)+
     };
 }

@@ -144,7 +144,7 @@ pub trait JointBroker: Broker {
     /// What was staged and not yet sealed.
     type Open: Default + Send;
 
-    /// Take `ack` and `publishes` of a unit. Published messages may be delivered at once, before they are written:
+    /// Take `ack` and `publishes` of a unit. `lsn` grows from unit to unit, across restarts as well. Published messages may be delivered at once, before they are written:
     /// whoever acts on one is committed later in the same order, so a crash loses both or neither.
     fn stage(&self, open: &mut Self::Open, lsn: Lsn, now: Timestamp, unit: &mut Unit);
 

@@ -11,6 +11,7 @@ mod ranges;
 mod registry;
 mod retention;
 mod row;
+mod scans;
 mod shared;
 mod stored;
 #[cfg(test)]

@@ -38,10 +38,13 @@ impl EmbeddedConsumer {
             if self.shared.is_stopped() {
                 return Ok(Step::Over);
             }
-            let turn = self.topic.state.lock().turn(self.topic.kind, &self.seat, &self.shared.options);
+            let turn = {
+                let mut state = self.topic.state.lock();
+                state.turn(self.topic.kind, &self.seat, &self.shared.options, self.shared.written())
+            };
             match turn {
                 Turn::Deliver { offset, slot } => return Ok(Step::Deliver(self.delivery(offset, &slot))),
-                Turn::Load { from, to } => self.shared.load(&self.topic, self.seat.index, from, to)?,
+                Turn::Load { from, to, scan } => self.shared.load(&self.topic, self.seat.index, (from, to), scan)?,
                 Turn::Wait => return Ok(Step::Wait),
                 Turn::Over => return Ok(Step::Over),
             }

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::options::EmbeddedOptions;
 use super::row::{DelayedKey, TopicId};
+use super::scans::{Scan, Scans};
 use super::stored::Stored;
 
 #[derive(Debug)]
@@ -33,8 +34,7 @@ struct State {
     unwritten: BTreeMap<DelayedKey, Arc<Stored>>,
     /// Rows that may still be in the tables though nobody shall find them.
     absent: BTreeMap<DelayedKey, Absent>,
-    /// Reads of the tables under way. While there is one, nothing is dropped that it may have missed.
-    scan_count: usize,
+    scans: Scans,
     /// What `next_due` told last.
     told: Option<Timestamp>,
     /// The first unit of this process that delayed a message: those of before may have been claimed then.
@@ -74,7 +74,18 @@ pub(super) enum Next {
     /// Nothing is near: read rows from here on and give them to `loaded`.
     Load {
         from: DelayedKey,
+        scan: Scan,
     },
+}
+
+/// What a reading of the tables found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub scan: Scan,
+    pub from: DelayedKey,
+    pub rows: Vec<(DelayedKey, Arc<Stored>)>,
+    /// There is nothing else before this key; none: nothing else at all.
+    pub upto: Option<DelayedKey>,
 }
 
 /// What a claim of a key finds.
@@ -85,6 +96,7 @@ pub(super) enum Search {
     Scan {
         from: DelayedKey,
         fallback: Option<Arc<Stored>>,
+        scan: Scan,
     },
     Absent,
 }
@@ -98,7 +110,7 @@ impl Delayed {
             horizon: Some(DelayedKey::MIN),
             unwritten: BTreeMap::new(),
             absent: BTreeMap::new(),
-            scan_count: 0,
+            scans: Scans::default(),
             told: None,
             first: None,
             last_returned: None,
@@ -119,17 +131,14 @@ impl Delayed {
     }
 
     /// What comes next, as far as it is known without reading.
-    pub(super) fn next(&self) -> Next {
+    pub(super) fn next(&self, written: Lsn) -> Next {
         let mut state = self.state.lock();
         match (state.near.first_key_value(), state.horizon) {
             (Some((key, _)), _) => {
                 state.told = Some(key.due);
                 Next::Due(state.told)
             }
-            (None, Some(from)) => {
-                state.scan_count += 1;
-                Next::Load { from }
-            }
+            (None, Some(from)) => Next::Load { from, scan: state.scans.begin(written) },
             (None, None) => {
                 state.told = None;
                 Next::Due(None)
@@ -137,15 +146,9 @@ impl Delayed {
         }
     }
 
-    /// Take in what a `Next::Load` found, all that there is before `upto` (none: the end).
-    pub(super) fn loaded(
-        &self,
-        from: DelayedKey,
-        rows: Vec<(DelayedKey, Arc<Stored>)>,
-        upto: Option<DelayedKey>,
-        options: &EmbeddedOptions,
-        written: Lsn,
-    ) {
+    /// Take in what a `Next::Load` found.
+    pub(super) fn loaded(&self, found: Found, options: &EmbeddedOptions, written: Lsn) {
+        let Found { scan, from, rows, upto } = found;
         let mut state = self.state.lock();
         if state.horizon == Some(from) {
             state.horizon = upto;
@@ -158,12 +161,12 @@ impl Delayed {
                 }
             }
         }
-        state.end_scan(written);
+        state.end_scan(scan, written);
     }
 
     /// The tables were read for a claim, or could not be read.
-    pub(super) fn end_scan(&self, written: Lsn) {
-        self.state.lock().end_scan(written);
+    pub(super) fn end_scan(&self, scan: Scan, written: Lsn) {
+        self.state.lock().end_scan(scan, written);
     }
 
     /// The first message that is due, as far as those in memory go; `settle` has to follow.
@@ -171,6 +174,7 @@ impl Delayed {
         let mut state = self.state.lock();
         let (&key, _) = state.near.first_key_value().filter(|(key, _)| key.due <= now)?;
         let stored = state.take_near(key)?;
+        state.absent.insert(key, Absent::Claimed);
         Some(Due { key, stored, past: state.past(key) })
     }
 
@@ -197,7 +201,7 @@ impl Delayed {
     }
 
     /// Look for the first message of a key. What is found is claimed; a scan has to be ended.
-    pub(super) fn search(&self, topic: TopicId, key: &str) -> Search {
+    pub(super) fn search(&self, topic: TopicId, key: &str, written: Lsn) -> Search {
         let mut state = self.state.lock();
         let is_wanted = |(at, stored): &(&DelayedKey, &Arc<Stored>)| at.topic == topic && &*stored.message.key == key;
         if let Some(at) = state.near.iter().find(is_wanted).map(|(&at, _)| at)
@@ -208,8 +212,7 @@ impl Delayed {
         }
         let Some(from) = state.horizon else { return Search::Absent };
         let fallback = state.unwritten.iter().find(is_wanted).map(|(_, stored)| stored.clone());
-        state.scan_count += 1;
-        Search::Scan { from, fallback }
+        Search::Scan { from, fallback, scan: state.scans.begin(written) }
     }
 
     /// Claim what a scan found. None if it is not at rest any more.
@@ -279,15 +282,13 @@ impl State {
         Some(stored)
     }
 
-    fn end_scan(&mut self, written: Lsn) {
-        self.scan_count -= 1;
+    fn end_scan(&mut self, scan: Scan, written: Lsn) {
+        self.scans.end(scan);
         self.forget_written(written);
     }
 
     fn forget_written(&mut self, written: Lsn) {
-        if self.scan_count > 0 {
-            return;
-        }
+        let written = self.scans.seen(written);
         self.unwritten.retain(|_, stored| !stored.is_written(written));
         self.absent.retain(|_, absent| match absent {
             Absent::Claimed => true,

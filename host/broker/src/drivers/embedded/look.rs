@@ -76,13 +76,16 @@ impl Shared {
             return Ok(None);
         };
         for _ in 0..CLAIM_TRIES_MAX {
-            let search = topic.state.lock().search(key);
+            let search = {
+                let mut state = topic.state.lock();
+                state.search(key, self.written())
+            };
             match search {
                 ClaimSearch::Taken { offset, slot } => {
                     return Ok(Some(delivery(&topic, offset, &slot.stored, slot.redelivered)));
                 }
                 ClaimSearch::Out => return Ok(None),
-                ClaimSearch::Scan { from, to, fallback } => {
+                ClaimSearch::Scan { from, to, fallback, scan } => {
                     let found = self.find_message(&topic, from, to, key);
                     let mut state = topic.state.lock();
                     let found = found.map(|found| found.or(fallback));
@@ -90,7 +93,7 @@ impl Shared {
                         Ok(Some((offset, stored))) => state.claim(*offset, stored),
                         Ok(None) | Err(_) => None,
                     };
-                    state.end_scan(self.written());
+                    state.end_scan(scan, self.written());
                     drop(state);
                     match (found?, claimed) {
                         (Some((offset, stored)), Some(redelivered)) => {
@@ -124,12 +127,12 @@ impl Shared {
     }
 
     fn claim_delayed(&self, topic: &Topic, key: &str) -> Result<Option<Delivery>, Error> {
-        let stored = match self.delayed.search(topic.id, key) {
+        let stored = match self.delayed.search(topic.id, key, self.written()) {
             delayed::Search::Found(stored) => Some(stored),
             delayed::Search::Absent => None,
-            delayed::Search::Scan { from, fallback } => {
+            delayed::Search::Scan { from, fallback, scan } => {
                 let found = self.find_delayed(topic, from, key);
-                self.delayed.end_scan(self.written());
+                self.delayed.end_scan(scan, self.written());
                 match (found?, fallback) {
                     (Some(stored), _) => Some(stored),
                     (None, Some(stored)) => self.claim_found(stored),

@@ -12,11 +12,12 @@ use host_core::time::Timestamp;
 use host_core::unit::{Ack, Message, Offset, Publish, Unit};
 use parking_lot::Mutex;
 
-use super::delayed::{Delayed, Due, Next, Past};
+use super::delayed::{self, Delayed, Due, Next, Past};
 use super::open::Open;
 use super::options::EmbeddedOptions;
 use super::registry::Registry;
 use super::row::{self, DelayedKey, Kind};
+use super::scans::Scan;
 use super::stored::{Place, Stored};
 use super::topic::{Found, Row, Topic, Wakes};
 use crate::Error;
@@ -192,12 +193,15 @@ impl Shared {
 
     pub(super) fn next_due(&self) -> Result<Option<Timestamp>, Error> {
         loop {
-            match self.delayed.next() {
+            match self.delayed.next(self.written()) {
                 Next::Due(due) => return Ok(due),
-                Next::Load { from } => match self.read_delayed(from) {
-                    Ok((rows, upto)) => self.delayed.loaded(from, rows, upto, &self.options, self.written()),
+                Next::Load { from, scan } => match self.read_delayed(from) {
+                    Ok((rows, upto)) => {
+                        let found = delayed::Found { scan, from, rows, upto };
+                        self.delayed.loaded(found, &self.options, self.written());
+                    }
                     Err(error) => {
-                        self.delayed.end_scan(self.written());
+                        self.delayed.end_scan(scan, self.written());
                         return Err(error);
                     }
                 },
@@ -233,17 +237,17 @@ impl Shared {
 /// Reading the tables.
 impl Shared {
     /// Read messages of a topic into the window of a group, as `State::turn` asked for.
-    pub(super) fn load(&self, topic: &Topic, group: usize, from: u64, to: u64) -> Result<(), Error> {
+    pub(super) fn load(&self, topic: &Topic, group: usize, (from, to): (u64, u64), scan: Scan) -> Result<(), Error> {
         let read = self.read_messages(topic, from, to, LOAD_ROWS);
         let mut state = topic.state.lock();
         match read {
             Ok((rows, upto)) => {
-                let found = Found { from, rows, upto };
+                let found = Found { scan, from, rows, upto };
                 state.loaded(topic.kind, group, found, &self.options, self.written());
                 Ok(())
             }
             Err(error) => {
-                state.end_scan(self.written());
+                state.end_scan(scan, self.written());
                 Err(error)
             }
         }

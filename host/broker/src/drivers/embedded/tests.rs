@@ -374,13 +374,13 @@ async fn a_message_that_goes_while_the_tables_are_read_does_not_come_back() {
     let shared = bench.broker.shared.clone();
     let topic = shared.registry.find(&queue()).expect("the topic is there");
     let seat = topic.state.lock().subscribe(topic.kind, "g", 10);
-    let turn = topic.state.lock().turn(topic.kind, &seat, &shared.options);
-    let topic::Turn::Load { from, to } = turn else { panic!("{turn:?}, the messages are in the tables only") };
+    let turn = topic.state.lock().turn(topic.kind, &seat, &shared.options, shared.written());
+    let topic::Turn::Load { from, to, scan } = turn else { panic!("{turn:?}, the messages are in the tables only") };
     let (rows, upto) = shared.read_messages(&topic, from, to, 10).expect("the tables are well");
     let claimed = shared.claim(&queue(), "1").expect("the tables are well").expect("it is at rest");
     bench.stage(acknowledge(claimed));
     bench.write();
-    let found = topic::Found { from, rows, upto };
+    let found = topic::Found { scan, from, rows, upto };
     topic.state.lock().loaded(topic.kind, seat.index, found, &shared.options, shared.written());
     let mut consumer = EmbeddedConsumer::new(shared, topic, seat);
     let keys: Vec<_> = std::iter::from_fn(|| consumer.try_next()).map(|delivery| delivery.message.key).collect();
@@ -395,13 +395,15 @@ async fn a_delayed_message_that_comes_while_the_tables_are_read_is_not_overlooke
     bench.write();
     let mut bench = Bench::over(bench.tables, bench.lsn);
     let shared = bench.broker.shared.clone();
-    let delayed::Next::Load { from } = shared.delayed.next() else { panic!("they are in the tables only") };
+    let delayed::Next::Load { from, scan } = shared.delayed.next(shared.written()) else {
+        panic!("they are in the tables only")
+    };
     let (rows, upto) = shared.read_delayed(from).expect("the tables are well");
     bench.stage(publish(queue(), "20", Some(20)));
     let claimed = shared.claim(&queue(), "30").expect("the tables are well").expect("it is at rest");
     bench.stage(acknowledge(claimed));
     bench.write();
-    shared.delayed.loaded(from, rows, upto, &shared.options, shared.written());
+    shared.delayed.loaded(delayed::Found { scan, from, rows, upto }, &shared.options, shared.written());
     bench.lsn.0 += 1;
     assert_eq!(bench.broker.take_due(&mut bench.open, bench.lsn, Timestamp::from_ms(100), 10), 2);
     let mut consumer = bench.subscribe(queue()).await;

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use super::options::EmbeddedOptions;
 use super::ranges::Ranges;
 use super::row::{Kind, Tally, TopicId, Trimmed};
+use super::scans::{Scan, Scans};
 use super::stored::{Place, Stored};
 use super::window::{Out, Slot, Window};
 
@@ -58,8 +59,7 @@ pub(super) struct State {
     tables_end: u64,
     /// Queue: acknowledged messages whose row may still be in the tables, with the unit that removes it.
     gone: VecDeque<(u64, Lsn)>,
-    /// Reads of the tables under way. While there is one, nothing is dropped that it may have missed.
-    scan_count: usize,
+    scans: Scans,
     pub groups: Vec<Group>,
     /// Queue: messages at rest or out. Log: messages kept.
     pub count: u64,
@@ -100,6 +100,7 @@ pub(super) enum Turn {
     Load {
         from: u64,
         to: u64,
+        scan: Scan,
     },
     Wait,
     /// Another consumer took over.
@@ -120,6 +121,7 @@ pub(super) type Row = (u64, Arc<Stored>);
 /// What a reading of the tables found.
 #[derive(Debug)]
 pub(super) struct Found {
+    pub scan: Scan,
     pub from: u64,
     pub rows: Vec<Row>,
     /// There is nothing else before this offset.
@@ -147,7 +149,7 @@ impl Topic {
             unwritten: BTreeMap::new(),
             tables_end: 0,
             gone: VecDeque::new(),
-            scan_count: 0,
+            scans: Scans::default(),
             groups,
             count: 0,
             delayed_count: 0,
@@ -313,9 +315,7 @@ impl State {
 
     /// Everything up to `written` is in the tables: what was kept only until then may go.
     pub(super) fn forget_written(&mut self, written: Lsn) {
-        if self.scan_count > 0 {
-            return;
-        }
+        let written = self.scans.seen(written);
         while let Some(first) = self.unwritten.first_entry()
             && first.get().is_written(written)
         {
@@ -378,7 +378,7 @@ impl State {
     }
 
     /// What this consumer does next.
-    pub(super) fn turn(&mut self, kind: Kind, seat: &Seat, options: &EmbeddedOptions) -> Turn {
+    pub(super) fn turn(&mut self, kind: Kind, seat: &Seat, options: &EmbeddedOptions, written: Lsn) -> Turn {
         loop {
             let group = &mut self.groups[seat.index];
             if group.generation != seat.generation {
@@ -394,8 +394,8 @@ impl State {
                 return group.sleep();
             }
             if group.window.end < self.tables_end {
-                self.scan_count += 1;
-                return Turn::Load { from: group.window.end, to: self.tables_end };
+                let (from, to) = (group.window.end, self.tables_end);
+                return Turn::Load { from, to, scan: self.scans.begin(written) };
             }
             self.load_unwritten(kind, seat.index, options);
         }
@@ -425,7 +425,7 @@ impl State {
         if group.window.end == found.from {
             for (offset, stored) in found.rows {
                 if !group.window.takes(stored.weight, options) {
-                    return self.end_scan(written);
+                    return self.end_scan(found.scan, written);
                 }
                 let slot = Slot { stored, redelivered: offset < self.redelivered_below };
                 if gone.contains(&offset) {
@@ -439,6 +439,6 @@ impl State {
             }
             group.window.end = group.window.end.max(found.upto);
         }
-        self.end_scan(written);
+        self.end_scan(found.scan, written);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use host_core::id::Lsn;
 
-use super::{Kind, Place, Row, State, Stored, Topic};
+use super::{Kind, Place, Row, Scan, State, Stored, Topic};
 use crate::drivers::embedded::row::Trimmed;
 use crate::drivers::embedded::window::{Claimed, Slot};
 
@@ -23,6 +23,7 @@ pub(in crate::drivers::embedded) enum ClaimSearch {
         from: u64,
         to: u64,
         fallback: Option<Row>,
+        scan: Scan,
     },
     Absent,
 }
@@ -56,7 +57,7 @@ impl Topic {
 
 impl State {
     /// Look for the first message of a key in a queue.
-    pub(in crate::drivers::embedded) fn search(&mut self, key: &str) -> ClaimSearch {
+    pub(in crate::drivers::embedded) fn search(&mut self, key: &str, written: Lsn) -> ClaimSearch {
         let group = &mut self.groups[0];
         match group.window.claim(key) {
             Claimed::Taken { offset, slot } => return ClaimSearch::Taken { offset, slot },
@@ -70,8 +71,7 @@ impl State {
         let mut unwritten = self.unwritten.range(from..);
         let fallback = unwritten.find(|(_, stored)| &*stored.message.key == key);
         let fallback = fallback.map(|(&offset, stored)| (offset, stored.clone()));
-        self.scan_count += 1;
-        ClaimSearch::Scan { from, to: self.tables_end, fallback }
+        ClaimSearch::Scan { from, to: self.tables_end, fallback, scan: self.scans.begin(written) }
     }
 
     /// Whether a message that was found in the tables or in `unwritten` is still at rest there.
@@ -90,8 +90,8 @@ impl State {
     }
 
     /// A reading of the tables is over.
-    pub(in crate::drivers::embedded) fn end_scan(&mut self, written: Lsn) {
-        self.scan_count -= 1;
+    pub(in crate::drivers::embedded) fn end_scan(&mut self, scan: Scan, written: Lsn) {
+        self.scans.end(scan);
         self.forget_written(written);
     }
 
