@@ -2,6 +2,7 @@
 //! happen, and stays at hand for the compensation of what it handled. Every function here blocks: call it off the
 //! async threads.
 
+mod compiler;
 mod mapped;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,6 +13,8 @@ use std::time::{Duration, Instant, SystemTime};
 use host_core::id::{Digest, StepAddress};
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
+
+pub(crate) use compiler::compile;
 
 use crate::engine::Engine;
 use crate::error::{Error, Rejection};
@@ -56,8 +59,7 @@ impl Artefacts {
             return Ok(Compiled { component, compile_time: Duration::ZERO });
         }
         let began = Instant::now();
-        let refuse = |error: wasmtime::Error| Rejection::Compile(format!("{error:#}"));
-        let component = Component::from_binary(&engine.wasmtime, wasm).map_err(refuse)?;
+        let component = compile(&engine.wasmtime, wasm)?;
         let compile_time = began.elapsed();
         if let Err(error) = self.put_compiled(digest, &component) {
             // Only the next start is slower for it.
@@ -99,7 +101,8 @@ impl Artefacts {
         match mapped::component(&engine.wasmtime, &path) {
             Ok(component) => Some(component),
             Err(error) => {
-                tracing::warn!(%digest, error = %format!("{error:#}"), "cached code of a plugin is unusable, compiling it again");
+                let error = format!("{error:#}");
+                tracing::warn!(%digest, error, "cached code of a plugin is unusable, compiling it again");
                 None
             }
         }
@@ -187,4 +190,61 @@ fn write_whole(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.as_file().sync_data()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+    use super::*;
+
+    fn step(text: &str) -> StepAddress {
+        StepAddress::try_new(text).unwrap()
+    }
+
+    fn file(number: usize) -> (Digest, Vec<u8>) {
+        let bytes = format!("version {number}").into_bytes();
+        (digest_of(&bytes), bytes)
+    }
+
+    /// Serve version `number` at second `number`: the clock of a test is too coarse to order them.
+    fn keep(artefacts: &Artefacts, address: &StepAddress, number: usize) {
+        let (digest, bytes) = file(number);
+        artefacts.keep(address, digest, &bytes).unwrap();
+        let mark = std::fs::File::options().write(true).open(artefacts.mark_path(address, digest)).unwrap();
+        mark.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(number as u64)).unwrap();
+    }
+
+    #[test]
+    fn a_bounded_number_of_versions_is_kept_and_none_that_another_step_needs_is_lost() {
+        let folder = tempfile::TempDir::new().unwrap();
+        std::fs::create_dir(folder.path().join("served")).unwrap();
+        let artefacts = Artefacts { dir: folder.path().to_owned(), engine_tag: "tag".to_owned() };
+        let (one, other) = (step("d.s.one"), step("d.s.other"));
+        keep(&artefacts, &other, 1);
+        let newest = limits::VERSIONS_KEPT_MAX + 5;
+        for number in 0..newest {
+            keep(&artefacts, &one, number);
+        }
+        let kept = |address: &StepAddress, number: usize| artefacts.kept(address, file(number).0).is_some();
+        assert!((0..5).all(|number| !kept(&one, number)));
+        assert!((5..newest).all(|number| kept(&one, number)));
+        assert!(kept(&other, 1));
+        assert!(!artefacts.wasm_path(file(0).0).exists(), "nobody needs it any more");
+    }
+
+    #[test]
+    fn a_kept_file_that_has_changed_is_not_taken_for_the_version_it_was() {
+        let folder = tempfile::TempDir::new().unwrap();
+        std::fs::create_dir(folder.path().join("served")).unwrap();
+        let artefacts = Artefacts { dir: folder.path().to_owned(), engine_tag: "tag".to_owned() };
+        let (digest, bytes) = file(1);
+        artefacts.keep(&step("d.s.one"), digest, &bytes).unwrap();
+        assert_eq!(artefacts.kept(&step("d.s.one"), digest), Some(bytes.clone()));
+        assert_eq!(artefacts.kept(&step("d.s.never-served-it"), digest), None);
+        std::fs::write(artefacts.wasm_path(digest), b"version X").unwrap();
+        assert_eq!(artefacts.kept(&step("d.s.one"), digest), None);
+        artefacts.keep(&step("d.s.one"), digest, &bytes).unwrap();
+        assert_eq!(artefacts.kept(&step("d.s.one"), digest), Some(bytes), "serving it again repairs it");
+    }
 }

@@ -33,7 +33,8 @@ impl Engine {
         let (wasmtime, allocation) = match wasmtime::Engine::new(&config) {
             Ok(engine) => (engine, Allocation::Pooled),
             Err(error) => {
-                tracing::warn!(error = %format!("{error:#}"), "instance pool refused by this machine, calls will be slower");
+                let error = format!("{error:#}");
+                tracing::warn!(error, "instance pool refused by this machine, calls will be slower");
                 config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
                 let engine = wasmtime::Engine::new(&config).map_err(|error| Error::Engine(format!("{error:#}")))?;
                 (engine, Allocation::OnDemand)

@@ -26,7 +26,8 @@ pub enum Rejection {
     #[error("not a wasm file: {0}; build the step for the target wasm32-wasip2")]
     NotWasm(String),
     #[error(
-        "a core wasm module, not a component; build it for the target wasm32-wasip2, or wrap it with `wasm-tools component new`"
+        "a core wasm module, not a component; build it for the target wasm32-wasip2, or wrap it with \
+         `wasm-tools component new`"
     )]
     CoreModule,
     #[error("not a valid component: {0}")]
@@ -34,12 +35,14 @@ pub enum Rejection {
     #[error("exports no saga:step/step@{wanted}; export `handle` and `compensate` of that interface{}", exported_hint(.exports))]
     MissingExport { wanted: &'static str, exports: Vec<String> },
     #[error(
-        "made for saga:step@{found}, this host serves saga:step@{wanted}; build it against the version the host serves"
+        "made for saga:step@{found}, this host serves saga:step@{wanted}; build it against the version \
+         the host serves"
     )]
     OtherVersion { found: String, wanted: &'static str },
     #[error("{}", ungranted(.0))]
     NotGranted(Vec<(String, host_core::manifest::Grant)>),
-    #[error("imports what no host serves: {}; a step may import saga:step, wasi:logging, wasi:config, wasi:keyvalue and wasi 0.2 itself", .0.join(", "))]
+    #[error("imports what no host serves: {}; a step may import saga:step, wasi:logging, wasi:config, wasi:keyvalue and \
+         wasi 0.2 itself", .0.join(", "))]
     UnknownImports(Vec<String>),
     #[error("{0}")]
     Manifest(String),

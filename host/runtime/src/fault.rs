@@ -54,7 +54,8 @@ fn below_zero(error: &wasmtime::Error) -> bool {
     error.chain().any(|cause| cause.to_string().contains("wasm address 0xfff"))
 }
 
-/// Whether the trap came out of a recursion deeper than what is looked at: the innermost functions come again and again.
+/// Whether the trap came out of a recursion deeper than what is looked at: its innermost function comes again and
+/// again.
 fn recurses(error: &wasmtime::Error) -> bool {
     let Some(trace) = error.downcast_ref::<WasmBacktrace>() else { return false };
     let frames = trace.frames();

@@ -50,7 +50,7 @@ pub(crate) const VERSIONS_KEPT_MAX: usize = 64;
 /// Old versions held loaded for `compensate`.
 pub(crate) const PINNED_LOADED_MAX: usize = 32;
 /// How long a plugin may take to come to life when it is tried at load.
-pub(crate) const SMOKE_TIME_MAX: Duration = Duration::from_secs(10);
+pub(crate) const SMOKE_TIME_MAX: Duration = Duration::from_secs(5);
 /// Between two looks at a file that has changed: a file that stays the same that long is whole.
 pub(crate) const SETTLE: Duration = Duration::from_millis(60);
 /// Between two looks at the folder when nothing is heard of it: for file systems that send no notice.
@@ -76,7 +76,7 @@ pub(crate) const VALUE_BYTES_MAX: usize = 1 << 20;
 /// Keys that one call may write, and bytes of them all.
 pub(crate) const WRITE_COUNT_MAX: usize = 1024;
 pub(crate) const WRITE_BYTES_MAX: usize = 4 << 20;
-/// Keys that one call may read, and bytes of their values: they are held until the call ends, so that it sees one state.
+/// Keys that one call may read, and bytes of their values: held until the call ends, so that it sees one state.
 pub(crate) const READ_COUNT_MAX: usize = 4096;
 pub(crate) const READ_BYTES_MAX: usize = 16 << 20;
 /// Keys in one page of a listing.

@@ -73,7 +73,8 @@ pub(crate) enum Exceeded {
     #[error("call took longer than {}; raise [limits] time if it needs more", host_core::time::format_span(*.0))]
     Time(Duration),
     #[error(
-        "call asked for {asked} bytes of memory, more than the {allowed} allowed; raise [limits] memory if it needs more"
+        "call asked for {asked} bytes of memory, more than the {allowed} allowed; raise [limits] memory if it needs \
+         more"
     )]
     Memory { asked: usize, allowed: usize },
     #[error("call asked for a table of {asked} elements, more than the {allowed} a plugin may have")]

@@ -11,9 +11,8 @@ use bytes::Bytes;
 use host_core::id::BucketName;
 use host_core::manifest::Manifest;
 use parking_lot::Mutex;
-use wasmtime::component::Component;
 
-use crate::artefacts::digest_of;
+use crate::artefacts::{compile, digest_of};
 use crate::check::{Inspection, inspect};
 use crate::error::Rejection;
 use crate::instances::Sandboxes;
@@ -46,8 +45,7 @@ impl Trial {
             let inspection = inspect(&bytes)?;
             inspection.check_grants(&governing)?;
             let began = Instant::now();
-            let component = Component::from_binary(&engine.wasmtime, &bytes);
-            let component = component.map_err(|error| Rejection::Compile(format!("{error:#}")))?;
+            let component = compile(&engine.wasmtime, &bytes)?;
             Ok((inspection, component, began.elapsed(), digest_of(&bytes)))
         };
         let done = tokio::task::spawn_blocking(work).await;

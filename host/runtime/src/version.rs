@@ -91,12 +91,12 @@ impl Version {
         sandboxes: &Sandboxes,
         time_max: Duration,
     ) -> Result<Instance, host_core::outcome::Fault> {
-        if self.reuses_instances() {
-            if let Some(mut instance) = self.idle.take() {
-                instance.store.data_mut().start_clock(Instant::now(), time_max);
-                instance.store.set_epoch_deadline(1);
-                return Ok(instance);
-            }
+        if self.reuses_instances()
+            && let Some(mut instance) = self.idle.take()
+        {
+            instance.store.data_mut().start_clock(Instant::now(), time_max);
+            instance.store.set_epoch_deadline(1);
+            return Ok(instance);
         }
         let started = Instance::start(&sandboxes.engine, &self.pre, self.terms.clone(), time_max).await;
         started.map_err(|(error, mut store)| fault::fault(&error, store.data_mut()))

@@ -16,7 +16,8 @@ fn seen(context: &Context, body: &str, log: Option<&str>) -> String {
     let text = |text: &Option<String>| text.as_deref().map_or("null".to_owned(), quoted);
     let headers: Vec<_> = context.headers.iter().map(|(name, value)| format!("[{},{value}]", quoted(name))).collect();
     format!(
-        r#"{{"global-id":{},"use-case":{},"version":{},"address":{},"position":{},"direction":"{:?}","attempt":{},"key":{},"deadline":{},"signalled":{},"failure":{},"headers":[{}],"body":{body},"log":{}}}"#,
+        r#"{{"global-id":{},"use-case":{},"version":{},"address":{},"position":{},"direction":"{:?}",
+        "attempt":{},"key":{},"deadline":{},"signalled":{},"failure":{},"headers":[{}],"body":{body},"log":{}}}"#,
         quoted(&context.global_id),
         text(&context.use_case),
         context.use_case_version.map_or("null".to_owned(), |version| version.to_string()),

@@ -252,7 +252,7 @@ mod tests {
             state.write(key(&format!("big-{n}")), Some(large.clone())).unwrap();
         }
         assert!(state.write(key("big-4"), Some(large)).is_err());
-        let address = host_core::id::BucketName::try_new("d.s.one").unwrap();
+        let address = BucketName::try_new("d.s.one").unwrap();
         let buckets = [crate::sandbox::GrantedBucket { identifier: String::new(), name: address.clone() }];
         let mut effects = crate::Effects::default();
         state.take(&buckets, &mut effects);

@@ -74,7 +74,8 @@ impl Files {
             // A folder that cannot be read is no order to stop everything.
             Err(error) if !self.unreadable => {
                 self.unreadable = true;
-                tracing::error!(dir = %shared.dir.display(), %error, "plugins folder cannot be read, serving on with what is loaded");
+                let dir = shared.dir.display();
+                tracing::error!(%dir, %error, "plugins folder cannot be read, serving on with what is loaded");
             }
             Err(_) => {}
         }

@@ -1,5 +1,5 @@
-//! Goal: an instance serves as many calls as its manifest says, never one after a fault, and its slot is free as soon as
-//! its call is over, however it ended.
+//! Goal: an instance serves as many calls as its manifest says, never one after a fault, and its slot is free as soon
+//! as its call is over, however it ended.
 
 use std::time::Duration;
 
