@@ -32,9 +32,11 @@ pub struct Capabilities {
 /// How long a topic keeps its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retention {
-    /// A work queue: a message goes when it is acknowledged. Every step's `.in` and `.compensate`, and `saga.*` commands.
+    /// A work queue: a message goes when it is acknowledged. Every step's `.in` and `.compensate`, and `saga.*`
+    /// commands.
     UntilAcknowledged,
-    /// A log: kept for readers until it is too old or the topic too large. Every other topic (`.error`, emitted events).
+    /// A log: kept for readers until it is too old or the topic too large. Every other topic (`.error`, emitted
+    /// events).
     Kept { age_max: Duration, bytes_max: u64 },
 }
 
@@ -144,8 +146,9 @@ pub trait JointBroker: Broker {
     /// What was staged and not yet sealed.
     type Open: Default + Send;
 
-    /// Take `ack` and `publishes` of a unit. `lsn` grows from unit to unit, across restarts as well. Published messages may be delivered at once, before they are written:
-    /// whoever acts on one is committed later in the same order, so a crash loses both or neither.
+    /// Take `ack` and `publishes` of a unit. `lsn` grows from unit to unit, across restarts as well. Published messages
+    /// may be delivered at once, before they are written: whoever acts on one is committed later in the same order, so
+    /// a crash loses both or neither.
     fn stage(&self, open: &mut Self::Open, lsn: Lsn, now: Timestamp, unit: &mut Unit);
 
     /// Turn what was staged into writes. A message that was published and acknowledged since the last seal leaves none.

@@ -116,9 +116,9 @@ impl Lanes {
     }
 }
 
-/// Take deliveries until `stop` and run each with a permit. A lane holds at most one delivery that has no permit yet; an
-/// idle lane holds none, so that lanes without work never starve those with work. What `stop` catches without a permit
-/// is given back.
+/// Take deliveries until `stop` and run each with a permit. A lane holds at most one delivery that has no permit yet;
+/// an idle lane holds none, so that lanes without work never starve those with work. What `stop` catches without a
+/// permit is given back.
 async fn feed(
     mut consumer: Box<dyn host_broker::Consumer>,
     stop: &CancellationToken,

@@ -1,6 +1,6 @@
 //! The engine: takes messages from the broker, runs steps, and commits what came of it; waits, signals, acts, starts
-//! and housekeeping beside it. Knows core and the three traits; it must not know a driver, a database, wasmtime or HTTP.
-//! The door is `Engine`.
+//! and housekeeping beside it. Knows core and the three traits; it must not know a driver, a database, wasmtime or
+//! HTTP. The door is `Engine`.
 #![forbid(unsafe_code)]
 
 pub mod clock;

@@ -1,6 +1,7 @@
 //! What must survive: the journal (which is the processed mark and the stored outcome), key-value of the steps, parked
 //! messages, remembered signals, operators' marks, and the projection that the monitor reads.
-//! It must not know brokers, plugins or HTTP. The door is the trait `Store`; `JointStore` is its half of the embedded commit.
+//! It must not know brokers, plugins or HTTP. The door is the trait `Store`; `JointStore` is its half of the embedded
+//! commit.
 #![forbid(unsafe_code)]
 
 pub mod backends;
@@ -123,7 +124,8 @@ pub trait JointStore: Store {
     /// nothing was taken and the unit is as it was.
     fn stage(&self, open: &mut Self::Open, lsn: Lsn, unit: &mut Unit) -> Result<(), Conflict>;
 
-    /// Turn what was staged into writes. `lsn` is the last unit's. Returns the records for those who follow the journal.
+    /// Turn what was staged into writes. `lsn` is the last unit's. Returns the records for those who follow the
+    /// journal.
     fn seal(&self, open: Self::Open, lsn: Lsn, batch: &mut Batch) -> Vec<Record>;
 
     /// Everything up to `lsn` is in the tables (and synced).

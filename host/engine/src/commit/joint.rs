@@ -1,7 +1,8 @@
 //! The embedded commit: broker and store share one database, so a unit is one part of one write batch. Group commit:
 //! while one batch is being synced the next one gathers; there is no timer and no fixed size.
 //! Visible before durable, released after durable (external synchrony, Nightingale et al., OSDI 2006): a unit's effects
-//! are visible inside the process when `submit` returns. The log is one sequence, so a crash loses a suffix, never a hole.
+//! are visible inside the process when `submit` returns. The log is one sequence, so a crash loses a suffix, never a
+//! hole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
