@@ -360,7 +360,8 @@ impl Case<'_> {
     }
 }
 
-/// Without control characters but line breaks: a failure travels on in `meta`, where each of the others takes six bytes.
+/// Without control characters but line breaks: a failure travels on in `meta`, where each of the others takes six
+/// bytes.
 fn printable(text: &str) -> Cow<'_, str> {
     let unprintable = |character: char| character.is_control() && character != '\n' && character != '\t';
     if text.contains(unprintable) { Cow::Owned(text.replace(unprintable, " ")) } else { Cow::Borrowed(text) }

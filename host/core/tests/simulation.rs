@@ -109,7 +109,8 @@ proptest! {
     fn a_compensated_saga_has_undone_everything_that_no_person_skipped(case in any_case()) {
         let lived = live(&case);
         if lived.end == End::Over(EndStatus::Compensated) && !verbs(&lived).contains(&Verb::Skip) {
-            let mut done: Vec<_> = lived.compensated.iter().filter(|undo| undo.done).map(|undo| undo.position).collect();
+            let undone = lived.compensated.iter().filter(|undo| undo.done);
+            let mut done: Vec<_> = undone.map(|undo| undo.position).collect();
             done.sort();
             prop_assert_eq!(done, lived.handled.clone());
         }

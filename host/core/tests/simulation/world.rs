@@ -134,7 +134,7 @@ impl<'a> World<'a> {
         };
         let (handle, compensate, fault) = case.budgets;
         let retry = Retry { handle: policy(handle), compensate: policy(compensate), fault: policy(fault) };
-        let on_timeout = if case.tape[0] % 2 == 0 { OnTimeout::Reject } else { OnTimeout::Error };
+        let on_timeout = if case.tape[0].is_multiple_of(2) { OnTimeout::Reject } else { OnTimeout::Error };
         let wait = Wait { timeout: Duration::from_secs(20), on_timeout };
         let mut world = World {
             case,
@@ -195,7 +195,7 @@ impl<'a> World<'a> {
 
     /// The message comes to its step: ours, or a service's that keeps no journal.
     fn deliver(&mut self) -> Flow {
-        if self.choose() % 3 == 0 {
+        if self.choose().is_multiple_of(3) {
             self.through_the_wire();
         }
         let meta = &self.envelope.meta;
@@ -204,7 +204,7 @@ impl<'a> World<'a> {
             self.foreign();
             return Flow::Deliver;
         }
-        if self.acts > 0 && self.choose() % 16 == 0 {
+        if self.acts > 0 && self.choose().is_multiple_of(16) {
             let mark = self.mark();
             return self.decide(Input::Acted(mark), 0);
         }
@@ -257,8 +257,8 @@ impl<'a> World<'a> {
     /// A service of another system hands the message on with its `meta` as it came, or turns the list round.
     fn foreign(&mut self) {
         let meta = &self.envelope.meta;
-        let refuses =
-            meta.direction == Direction::Handle && self.case.tape[self.tape_at % self.case.tape.len()] % 5 == 0;
+        let refuses = meta.direction == Direction::Handle
+            && self.case.tape[self.tape_at % self.case.tape.len()].is_multiple_of(5);
         self.tape_at += 1;
         let mut text: serde_json::Value = serde_json::from_slice(&encode(&self.envelope)).expect("our own text");
         let at = usize::from(self.envelope.meta.index());
@@ -303,11 +303,11 @@ impl<'a> World<'a> {
 
     fn parked(&mut self, key: WaitKey, reason: String, until: Timestamp, on_timeout: OnTimeout) -> Flow {
         let choice = self.choose();
-        if self.acts > 0 && choice % 8 == 0 {
+        if self.acts > 0 && choice.is_multiple_of(8) {
             let mark = self.mark();
             return self.decide(Input::Acted(mark), 0);
         }
-        if self.signals > 0 && choice % 2 == 0 {
+        if self.signals > 0 && choice.is_multiple_of(2) {
             self.signals -= 1;
             self.write(Event::Signalled { key }, 0, None);
             let saga = self.saga();
@@ -320,7 +320,7 @@ impl<'a> World<'a> {
 
     /// The saga stands: a person acts on its letter, or leaves it there.
     fn person(&mut self) -> Option<Flow> {
-        if self.acts == 0 || self.choose() % 4 == 0 {
+        if self.acts == 0 || self.choose().is_multiple_of(4) {
             return None;
         }
         self.take_letter();
@@ -431,5 +431,5 @@ fn digest(position: Position) -> Digest {
 
 /// What a step hands to its own undoing: every second one something.
 fn log(position: Position) -> Option<Json> {
-    (position.0 % 2 == 0).then(|| json(&format!("\"log-{}\"", position.0)))
+    (position.0.is_multiple_of(2)).then(|| json(&format!("\"log-{}\"", position.0)))
 }

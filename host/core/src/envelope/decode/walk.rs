@@ -429,7 +429,9 @@ mod tests {
 
         #[test]
         fn the_verdict_is_that_of_serde_json(
-            pieces in prop::collection::vec(any_piece(), 0..8), nearly in any_nearly(), wild in "[\\[\\]{},:\"0-9eE+.\\\\ tn-]{0,12}",
+            pieces in prop::collection::vec(any_piece(), 0..8),
+            nearly in any_nearly(),
+            wild in "[\\[\\]{},:\"0-9eE+.\\\\ tn-]{0,12}",
         ) {
             for text in [pieces.concat(), nearly, wild] {
                 let theirs = serde_json::from_str::<&RawValue>(&text).ok().map(RawValue::get);
