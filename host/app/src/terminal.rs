@@ -1,5 +1,5 @@
-//! What people read: tables, colours, short times and sizes. Decides once whether the terminal takes colour and how wide
-//! it is. It must not know the host or its API.
+//! What people read: tables, colours, short times and sizes. Decides once whether the terminal takes colour and how
+//! wide it is. It must not know the host or its API.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};

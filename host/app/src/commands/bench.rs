@@ -1,5 +1,5 @@
-//! `saga bench`: sagas per second and their latency, with as many clients as asked for, each waiting for its saga to end
-//! before it starts the next (a closed loop).
+//! `saga bench`: sagas per second and their latency, with as many clients as asked for, each waiting for its saga to
+//! end before it starts the next (a closed loop).
 
 mod direct;
 mod disk;

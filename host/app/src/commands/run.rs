@@ -40,8 +40,8 @@ Examples:
   saga dev                                       the host, with a log line for every transition
   saga build steps/payment --out plugins         in another terminal: the host serves the new version at once
 
-It is the host of `saga run` with readable logs and every transition on the screen. Rebuilding plugins when their sources are saved comes
-with a later version; until then `saga build --out plugins` does it by hand.")]
+It is the host of `saga run` with readable logs and every transition on the screen. Rebuilding plugins when their
+sources are saved comes with a later version; until then `saga build --out plugins` does it by hand.")]
 pub struct DevOptions {
     #[command(flatten)]
     pub run: RunOptions,

@@ -1,5 +1,5 @@
-//! The kinds of value a key can have: how each is read from a text and written back. A TOML integer is read by its text,
-//! so that the file and the environment accept the same forms.
+//! The kinds of value a key can have: how each is read from a text and written back. A TOML integer is read by its
+//! text, so that the file and the environment accept the same forms.
 
 use std::fmt;
 use std::net::SocketAddr;

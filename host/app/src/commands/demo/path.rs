@@ -10,7 +10,7 @@ pub fn table(played: &[Played], terminal: Terminal) -> String {
         vec![
             Field::new(&played.saga.global_id),
             Field::new(played.use_case),
-            Field::new(path(&played.saga, played.has_waited)),
+            Field::new(on_screen(path(&played.saga, played.has_waited), terminal)),
             ended(played),
             Field::maybe(took),
         ]
@@ -25,6 +25,16 @@ fn ended(played: &Played) -> Field {
     }
     let cause = saga.failure.as_ref().map(|failure| format!(": {}", failure.code)).unwrap_or_default();
     Field::toned(Tone::of_word(&saga.status), format_args!("{}{cause}", saga.status))
+}
+
+/// A line that is broken is broken between steps, never between a step and its mark.
+fn on_screen(path: String, terminal: Terminal) -> String {
+    if terminal.columns.is_none() {
+        return path;
+    }
+    const GLUE: &str = "\u{a0}";
+    let glued = path.replace(' ', GLUE);
+    [" → ", " ⟲ "].iter().fold(glued, |path, turn| path.replace(&turn.replace(' ', GLUE), turn))
 }
 
 /// What the marks mean.
@@ -116,6 +126,14 @@ mod tests {
     fn the_end_tells_the_cause_and_what_was_not_expected() {
         assert_eq!(ended(&played("compensated", "compensated")).text, "compensated: limit-exceeded");
         assert_eq!(ended(&played("failed", "completed")).text, "failed (expected completed)");
+    }
+
+    #[test]
+    fn a_narrow_screen_breaks_between_steps() {
+        let narrow = Terminal { has_colour: false, columns: Some(20) };
+        let path = on_screen("validate ✓ → core ✓ (2 tries) ⟲ validate ↩".to_owned(), narrow);
+        let words: Vec<&str> = path.split(' ').collect();
+        assert_eq!(words, ["validate\u{a0}✓", "→", "core\u{a0}✓\u{a0}(2\u{a0}tries)", "⟲", "validate\u{a0}↩"]);
     }
 
     #[test]
