@@ -27,6 +27,7 @@ async fn main() {
         None => Arc::new(MemoryTables::new()),
     };
     let store = EmbeddedStore::open(tables.clone()).expect("the tables are ours");
+    println!("resident after opening {} MiB", resident_mib());
     println!("batch  units/s  batches/s  stage ns/unit  seal ns/record  write us/batch  fold ns/record");
     let mut lsn = store.last_lsn();
     for batch_units in [1, 32, 256, 1024] {
@@ -118,7 +119,7 @@ fn unit(number: u64) -> Unit {
     let count = number.to_string();
     let step = bucket("test.step.s1");
     let mut unit = writes(&[(&step, &format!("account-{}", number % 1000), Some(&count))]);
-    unit.records = if number % 2 == 0 { first } else { second }.iter().cloned().collect();
+    unit.records = if number.is_multiple_of(2) { first } else { second }.iter().cloned().collect();
     unit
 }
 
@@ -126,5 +127,5 @@ fn unit(number: u64) -> Unit {
 fn resident_mib() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    pages * 4096 >> 20
+    (pages * 4096) >> 20
 }

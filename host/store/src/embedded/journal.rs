@@ -66,7 +66,9 @@ pub(crate) fn rows(
     }
 }
 
-/// Batches after `after` that the projection has not consumed, with their records saga by saga.
+/// Batches after `after` that the projection has not consumed, with their records saga by saga. A row that cannot be
+/// read is named in the log and left out, so that one saga does not keep all others out of the lists; whoever asks for
+/// that saga is told.
 pub(super) fn feed(tables: &dyn Tables, after: Lsn, limit: usize) -> Result<Vec<Committed>, Error> {
     let from = keys::lsn(Lsn(after.0.saturating_add(1)));
     let rows = tables.scan(Table::Feed, &from, None, limit)?;
@@ -82,8 +84,10 @@ fn committed(tables: &dyn Tables, key: &[u8], value: &[u8]) -> Result<Committed,
         let global_id = GlobalId::try_new(text).map_err(|error| Error::corrupt(named(), error))?;
         let key = keys::journal(&global_id, lsn);
         // A row that is gone was removed by retention with its saga.
-        if let Some(value) = tables.get(Table::Journal, &key)? {
-            records.extend(decode(&global_id, &key, &value)?);
+        let Some(value) = tables.get(Table::Journal, &key)? else { continue };
+        match decode(&global_id, &key, &value) {
+            Ok(found) => records.extend(found),
+            Err(error) => tracing::error!(error = %error, "records are missing in lists and errors"),
         }
     }
     Ok(Committed { lsn, records })

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use host_core::id::{BucketName, Lsn};
 use host_core::unit::KeyValueTxn;
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use super::progress::Progress;
 use crate::{Conflict, Snapshot};
@@ -22,6 +23,9 @@ const SHARD_COUNT: usize = 16;
 /// Written versions that are kept for calls in flight. Past it the oldest go, and calls older than them are run again:
 /// memory is bounded whatever a call does.
 const WRITTEN_VERSIONS_MAX: usize = 1 << 16;
+
+/// Versions forgotten at once: a few microseconds. More are forgotten with the next write, batch or end of a call.
+const FORGET_MAX: usize = 64;
 
 pub(super) struct Overlay {
     progress: Arc<Progress>,
@@ -149,15 +153,15 @@ impl Overlay {
             bucket.last = lsn;
             bucket.entries.insert(key.clone(), Entry { value: value.clone(), version: lsn });
         }
-        let mut versions = self.versions.lock();
-        versions.extend(writes.iter().map(|(bucket, key, _)| Version {
+        self.versions.lock().extend(writes.iter().map(|(bucket, key, _)| Version {
             lsn,
             bucket: bucket.clone(),
             key: key.clone(),
         }));
     }
 
-    /// Forget versions that are written and that no call in flight is older than.
+    /// Forget versions that are written and that no call in flight is older than, a bounded number at once. More are
+    /// forgotten per call than one write adds, so the overlay empties.
     pub(super) fn evict(&self) {
         let written = self.progress.written();
         let horizon = {
@@ -165,18 +169,20 @@ impl Overlay {
             // Read under the lock: a snapshot taken after this one is not older than what is staged now.
             in_flight.keys().next().copied().unwrap_or_else(|| self.progress.staged())
         };
-        loop {
-            let version = {
-                let mut versions = self.versions.lock();
+        let mut forgotten = SmallVec::<[Version; FORGET_MAX]>::new();
+        {
+            let mut versions = self.versions.lock();
+            while forgotten.len() < FORGET_MAX {
                 let over = versions.len() > WRITTEN_VERSIONS_MAX;
                 match versions.front() {
-                    Some(front) if front.lsn <= written && (over || front.lsn <= horizon) => versions.pop_front(),
-                    Some(_) | None => None,
+                    Some(front) if front.lsn <= written && (over || front.lsn <= horizon) => {
+                        forgotten.extend(versions.pop_front());
+                    }
+                    Some(_) | None => break,
                 }
-            };
-            let Some(version) = version else { return };
-            self.forget(&version);
+            }
         }
+        forgotten.iter().for_each(|version| self.forget(version));
     }
 
     fn forget(&self, version: &Version) {
@@ -272,6 +278,7 @@ mod tests {
             stage(&progress, &overlay, lsn, &format!("key-{lsn}"));
         }
         write(&progress, &overlay, WRITTEN_VERSIONS_MAX as u64 + 100);
+        overlay.evict();
         assert_eq!(overlay.entry_count(), WRITTEN_VERSIONS_MAX);
         let txn = |key: &str| KeyValueTxn {
             snapshot: stuck.lsn,

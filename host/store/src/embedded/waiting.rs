@@ -386,3 +386,59 @@ fn decode<T: for<'de> Deserialize<'de>>(bytes: &[u8], what: impl Fn() -> String)
         None => Err(Error::corrupt(what(), "it is empty")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use host_core::table::Durability;
+
+    use super::*;
+    use crate::backends::memory::MemoryTables;
+    use crate::conformance::sample::{at, park, parked, parked_id};
+
+    fn write(tables: &MemoryTables, batch: Batch) {
+        tables.write(batch, Durability::Synced).expect("memory takes every write");
+    }
+
+    /// A time-out whose message is gone, as a message leaves that could not be read when it was taken out.
+    fn tables_with_a_left_over() -> MemoryTables {
+        let tables = MemoryTables::new();
+        let waiting = Waiting::open(&tables).expect("empty tables are readable");
+        let (mut changes, mut batch) = (Vec::new(), Batch::default());
+        let mut unit = park(parked(&parked_id("k", "there"), 1, 20));
+        waiting.stage(&mut changes, &Progress::new(Lsn(0)), Lsn(1), &mut unit);
+        waiting.seal(&tables, changes, &mut batch);
+        batch.put(Table::ParkedDue, keys::parked_due(&parked_id("k", "gone"), at(10)), Bytes::new());
+        // One of an earlier wait of a message that waits again.
+        batch.put(Table::ParkedDue, keys::parked_due(&parked_id("k", "there"), at(15)), Bytes::new());
+        write(&tables, batch);
+        tables
+    }
+
+    #[test]
+    fn a_time_out_without_its_message_is_stepped_over_and_found_for_removal() {
+        let tables = tables_with_a_left_over();
+        assert_eq!(next_due(&tables).expect("it is readable"), Some(at(20)));
+        assert_eq!(due(&tables, at(100), 10).expect("it is readable").len(), 1);
+        assert_eq!(left_over(&tables, at(11), 10).expect("it is readable").len(), 1);
+        let keys = left_over(&tables, at(100), 10).expect("it is readable");
+        assert_eq!(keys.len(), 2);
+        let mut batch = Batch::default();
+        keys.into_iter().for_each(|key| batch.remove(Table::ParkedDue, key));
+        write(&tables, batch);
+        assert_eq!(left_over(&tables, at(100), 10).expect("it is readable").len(), 0);
+        assert_eq!(due(&tables, at(100), 10).expect("it is readable").len(), 1, "what is there stays");
+    }
+
+    #[test]
+    fn what_is_stored_in_another_format_is_named() {
+        let tables = tables_with_a_left_over();
+        let id = parked_id("k", "there");
+        for (stored, cause) in [(&[9u8, 1][..], "format 9"), (&[], "empty"), (&[FORMAT, 0xff], "there/handle/1")] {
+            let mut batch = Batch::default();
+            batch.put(Table::Parked, keys::parked(&id), stored.to_vec());
+            write(&tables, batch);
+            let error = message(&tables, &id).expect_err("it is not readable");
+            assert!(error.to_string().contains(cause), "{error}");
+        }
+    }
+}

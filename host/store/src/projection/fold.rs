@@ -48,6 +48,8 @@ struct Folding {
     /// None as long as late messages were dropped and nothing else happened: there is no saga to show, its journal was
     /// removed long ago.
     saga: Option<Saga>,
+    /// Its journal cannot be read: what is listed of it stays as it is, and its neighbours go on.
+    aside: bool,
 }
 
 /// The writes of one fold or one retention.
@@ -93,7 +95,7 @@ impl Projector {
                     Entry::Vacant(entry) => _ = entry.insert(self.begin(tables, record)?),
                 }
             }
-            for Folding { before, saga } in folding.values() {
+            for Folding { before, saga, .. } in folding.values().filter(|folding| !folding.aside) {
                 changes.replace(before.as_ref(), saga.as_ref().map(Summary::from).as_ref())?;
             }
             new().for_each(|batch| changes.batch.remove(Table::Feed, keys::lsn(batch.lsn)));
@@ -112,11 +114,18 @@ impl Projector {
     fn begin(&mut self, tables: &dyn Tables, record: &Record) -> Result<Folding, Error> {
         let mut folding = Folding::default();
         if !matches!(record.event, Event::Started { .. }) {
-            let saga = match self.recent.take(&record.global_id) {
+            folding.saga = match self.recent.take(&record.global_id) {
                 Some(saga) => Some(saga),
-                None => self.fold_journal(tables, &record.global_id)?,
+                None => match self.fold_journal(tables, &record.global_id) {
+                    Ok(saga) => saga,
+                    Err(error @ Error::Corrupt { .. }) => {
+                        tracing::error!(error = %error, "a saga is not up to date in lists and errors");
+                        return Ok(Folding { aside: true, ..folding });
+                    }
+                    Err(error) => return Err(error),
+                },
             };
-            folding = Folding { before: saga.as_ref().map(Summary::from), saga };
+            folding.before = folding.saga.as_ref().map(Summary::from);
         }
         folding.apply(record);
         Ok(folding)
