@@ -61,7 +61,9 @@ impl Installation {
         for name in names {
             installation.serve_instrument(name);
         }
-        installation.use_case("play", names, "");
+        if !names.is_empty() {
+            installation.use_case("play", names, "");
+        }
         installation
     }
 
