@@ -30,7 +30,7 @@ pub(crate) fn possible(verb: Verb, saga: &Saga) -> Result<(), &'static str> {
         },
         Verb::Compensate if saga.ended => Err("sagas that are not over"),
         Verb::Compensate if is_undecodable(saga) => Err("sagas whose message can be read"),
-        Verb::Skip if saga.ended => Err("sagas that are not over"),
+        Verb::Skip if saga.ended && saga.letter.is_none() => Err("sagas that are not over"),
         Verb::Skip if is_undecodable(saga) => Err("sagas whose message can be read"),
         Verb::Compensate | Verb::Skip => Ok(()),
         Verb::Close if saga.ended && saga.status != Status::CompensationFailed => Err("sagas that are not over"),

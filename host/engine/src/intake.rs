@@ -54,7 +54,7 @@ pub(crate) async fn intake(
     let mut first = First::No;
     if !trusted {
         let journal = context.store.journal(&envelope.meta.global_id).await?;
-        match admit(Saga::fold(&journal).as_ref(), &envelope, delivery.redelivered) {
+        match admit(context, Saga::fold(&journal).as_ref(), &envelope, delivery.redelivered) {
             Admission::New => first = First::Yes,
             Admission::Next => {}
             Admission::Late(reason) => {
@@ -105,7 +105,7 @@ enum Admission {
 
 /// The journal says where the saga's one message is. A message from outside is its next one only if the saga's message
 /// was last in the hands of a service that is not ours, before this step in the direction of travel.
-fn admit(saga: Option<&Saga>, envelope: &Envelope, redelivered: bool) -> Admission {
+fn admit(context: &Context, saga: Option<&Saga>, envelope: &Envelope, redelivered: bool) -> Admission {
     let Some(saga) = saga else { return Admission::New };
     let (position, direction) = (envelope.meta.position(), envelope.meta.direction);
     if saga.ended {
@@ -120,10 +120,10 @@ fn admit(saga: Option<&Saga>, envelope: &Envelope, redelivered: bool) -> Admissi
             Admission::Late("the saga has turned round before this handle came")
         }
         (Direction::Handle, Direction::Handle) if position < at => Admission::Late("the saga is past this step"),
-        (Direction::Handle, Direction::Handle) if position > at => Admission::Next,
-        (Direction::Handle, Direction::Compensate) if position < at => Admission::Next,
+        (Direction::Handle, Direction::Handle) if position > at => from_abroad(context, saga),
+        (Direction::Handle, Direction::Compensate) if position < at => from_abroad(context, saga),
         (Direction::Handle, Direction::Compensate) => Admission::Late("the saga has not come past this step"),
-        (Direction::Compensate, Direction::Compensate) if position < at => Admission::Next,
+        (Direction::Compensate, Direction::Compensate) if position < at => from_abroad(context, saga),
         (Direction::Compensate, Direction::Compensate) if position > at => {
             Admission::Late("the saga is past this step")
         }
@@ -136,6 +136,16 @@ fn admit(saga: Option<&Saga>, envelope: &Envelope, redelivered: bool) -> Admissi
             }
         }
     }
+}
+
+/// A message from beyond the step where the saga's own was last seen: its next one, if that step is a foreign service's
+/// to pass on. Where we hold the saga's message ourselves, a second one would fork it.
+fn from_abroad(context: &Context, saga: &Saga) -> Admission {
+    let (at, direction) = saga.at;
+    let on_its_way = saga.call(at, direction).is_some_and(|call| call.state == CallState::Pending);
+    let address = saga.steps.get(usize::from(at.0)).map(|step| &step.address);
+    let ours = address.is_some_and(|address| context.runner.manifest(address).is_some());
+    if on_its_way && !ours { Admission::Next } else { Admission::Late("the saga's own message has not come this far") }
 }
 
 /// What the message's compensation log, or failing that the journal, says of this step's `handle`. None: it never ran.

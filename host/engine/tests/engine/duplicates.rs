@@ -97,3 +97,18 @@ async fn messages_wait_while_their_step_is_not_served() {
     world.steps.serve(&["d.s.two"]);
     world.until("s-1", Status::Completed).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_message_from_outside_does_not_fork_a_saga_that_stands_before_a_person() {
+    let world = World::new().await;
+    world.steps.on_handle("d.s.two", |_| retry("down"));
+    world.start("trip", "s-1", "0").await;
+    world.until("s-1", Status::Failed).await;
+    let past = r#"{"meta":{"global-id":"s-1","steps":["d.s.one","d.s.two","d.s.three"],"position":2},"body":7}"#;
+    world.publish("d.s.three.in", past).await;
+    world.until_saga("s-1", |_| true).await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    assert_eq!(world.events("s-1").await.last(), Some(&"late-dropped"));
+    assert_eq!(world.saga("s-1").await.unwrap().status, Status::Failed);
+    assert!(!world.steps.path("s-1").contains(&"handle d.s.three".to_owned()));
+}
