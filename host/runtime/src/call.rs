@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 
 use crate::capabilities::bindings::saga::step::types as wit;
 use crate::instances::{Instance, Sandboxes};
+use crate::sandbox::{Allowance, Exceeded, Sandbox};
 use crate::version::Version;
 use crate::{Call, Effects, KeyValues, LogLevel, LogLine, Report, Usage, fault, limits};
 
@@ -35,7 +36,7 @@ pub(crate) async fn run_keeping_logs(
     let began = Instant::now();
     let time_max = version.manifest().limits.time_max;
     let work = async {
-        let mut instance = version.instance(sandboxes, time_max).await?;
+        let mut instance = version.instance(sandboxes, Allowance::Call(time_max)).await?;
         let state = &mut instance.store.data_mut().call;
         state.global_id = Some(call.global_id.clone());
         state.source = Some(source);
@@ -59,7 +60,7 @@ pub(crate) async fn run_keeping_logs(
 }
 
 fn waited_too_long(time_max: Duration) -> Fault {
-    let reason = crate::sandbox::Exceeded::Time(time_max).to_string();
+    let reason = Exceeded::CallTime(time_max).to_string();
     Fault { kind: FaultKind::TimeLimit, reason: format!("{reason} (it was waiting for the host)") }
 }
 
@@ -141,7 +142,7 @@ fn end(
 }
 
 /// What a plugin printed instead of logging it. After a fault it is empty: it became the cause.
-fn log_printed(sandbox: &mut crate::sandbox::Sandbox) {
+fn log_printed(sandbox: &mut Sandbox) {
     let Some(wasi) = &sandbox.wasi else { return };
     let printed = [(LogLevel::Info, "stdout", wasi.stdout.take()), (LogLevel::Warn, "stderr", wasi.stderr.take())];
     for (level, stream, text) in printed {
@@ -188,8 +189,11 @@ fn ms(ms: Option<u32>) -> Option<Duration> {
     ms.map(|ms| Duration::from_millis(u64::from(ms)))
 }
 
+/// A text for people, which cannot do more to their terminal than begin a new line.
 fn reason(text: String) -> String {
-    if text.len() <= REASON_BYTES_MAX { text } else { cut(&text, REASON_BYTES_MAX) }
+    let is_bad = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let text = if text.len() <= REASON_BYTES_MAX { text } else { cut(&text, REASON_BYTES_MAX) };
+    if text.contains(is_bad) { text.replace(is_bad, "\u{fffd}") } else { text }
 }
 
 fn code(text: String) -> Result<String, Fault> {

@@ -29,7 +29,7 @@ pub(crate) fn fault(error: &wasmtime::Error, sandbox: &mut Sandbox) -> Fault {
 fn what(error: &wasmtime::Error) -> (FaultKind, String) {
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
         let kind = match exceeded {
-            Exceeded::Time(_) => FaultKind::TimeLimit,
+            Exceeded::CallTime(_) | Exceeded::StartTime(_) => FaultKind::TimeLimit,
             Exceeded::Memory { .. } | Exceeded::Table { .. } => FaultKind::MemoryLimit,
         };
         return (kind, exceeded.to_string());
@@ -76,7 +76,8 @@ fn last_words(sandbox: &mut Sandbox) -> String {
             continue;
         }
         if !words.is_empty() {
-            words.push_str(if words.ends_with(':') { " " } else { "\n" });
+            // One line: a reason is shown in tables and lists.
+            words.push_str(if words.ends_with([':', ';', '.']) { " " } else { "; " });
         }
         words.extend(line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }));
     }

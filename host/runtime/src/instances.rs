@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -12,7 +12,7 @@ use wasmtime::Store;
 use crate::capabilities::bindings::{StepPlugin, StepPluginPre};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::sandbox::{Sandbox, Terms};
+use crate::sandbox::{Allowance, Sandbox, Terms};
 
 /// What all plugins of a host share: the engine and the room for instances.
 pub(crate) struct Sandboxes {
@@ -76,10 +76,10 @@ impl Instance {
         engine: &Engine,
         pre: &StepPluginPre<Sandbox>,
         terms: Arc<Terms>,
-        time_max: Duration,
+        allowance: Allowance,
     ) -> Result<Self, (wasmtime::Error, Store<Sandbox>)> {
         let mut store = Sandbox::store(engine, terms);
-        store.data_mut().start_clock(Instant::now(), time_max);
+        store.data_mut().start_clock(Instant::now(), allowance);
         store.set_epoch_deadline(1);
         match pre.instantiate_async(&mut store).await {
             Ok(step) => Ok(Self { store, step, call_count: 0, memory_bytes_at_first: 0 }),

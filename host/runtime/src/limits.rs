@@ -61,6 +61,8 @@ pub(crate) const LOG_LINES_MAX: u32 = 256;
 pub(crate) const LOG_BYTES_MAX: usize = 256 << 10;
 /// Bytes of one log line; the rest of the line is cut with a mark.
 pub(crate) const LOG_LINE_BYTES_MAX: usize = 8 << 10;
+/// Bytes of what a line says it belongs to.
+pub(crate) const LOG_CONTEXT_BYTES_MAX: usize = 256;
 /// Bytes kept of each of stdout and stderr: half from the beginning, half from the end.
 pub(crate) const STDIO_BYTES_MAX: usize = 64 << 10;
 /// Bytes of the plugin's own words in a fault, and functions of the plugin named there.

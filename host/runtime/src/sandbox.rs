@@ -46,7 +46,7 @@ pub(crate) struct Sandbox {
     pub(crate) wasi: Option<Box<Wasi>>,
     /// When the guest must have answered, and the time it had for it.
     deadline: Instant,
-    time_max: Duration,
+    allowance: Allowance,
     /// Of all linear memories together.
     pub(crate) memory_bytes: usize,
     table_elements: usize,
@@ -67,11 +67,39 @@ pub(crate) struct CallState {
     pub(crate) kept_logs: Option<Vec<LogLine>>,
 }
 
+/// The time a guest has, and what for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Allowance {
+    /// To answer a call, the start of its instance included.
+    Call(Duration),
+    /// To come to life when it is loaded.
+    Start(Duration),
+}
+
+impl Allowance {
+    fn span(self) -> Duration {
+        match self {
+            Allowance::Call(span) | Allowance::Start(span) => span,
+        }
+    }
+}
+
+impl From<Allowance> for Exceeded {
+    fn from(allowance: Allowance) -> Self {
+        match allowance {
+            Allowance::Call(span) => Exceeded::CallTime(span),
+            Allowance::Start(span) => Exceeded::StartTime(span),
+        }
+    }
+}
+
 /// A limit that the guest went over. Travels through wasmtime as the cause of a trap.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Exceeded {
     #[error("call took longer than {}; raise [limits] time if it needs more", host_core::time::format_span(*.0))]
-    Time(Duration),
+    CallTime(Duration),
+    #[error("has not started after {}", host_core::time::format_span(*.0))]
+    StartTime(Duration),
     #[error(
         "call asked for {asked} bytes of memory, more than the {allowed} allowed; raise [limits] memory if it needs \
          more"
@@ -89,7 +117,7 @@ impl Sandbox {
             call: CallState::default(),
             wasi: None,
             deadline: Instant::now(),
-            time_max: Duration::ZERO,
+            allowance: Allowance::Call(Duration::ZERO),
             memory_bytes: 0,
             table_elements: 0,
         };
@@ -103,16 +131,16 @@ impl Sandbox {
             if Instant::now() < sandbox.deadline {
                 Ok(UpdateDeadline::Yield(1))
             } else {
-                Err(Exceeded::Time(sandbox.time_max).into())
+                Err(Exceeded::from(sandbox.allowance).into())
             }
         });
         store
     }
 
     /// The guest is about to run and has this long.
-    pub(crate) fn start_clock(&mut self, now: Instant, time_max: Duration) {
-        self.deadline = now + time_max;
-        self.time_max = time_max;
+    pub(crate) fn start_clock(&mut self, now: Instant, allowance: Allowance) {
+        self.deadline = now + allowance.span();
+        self.allowance = allowance;
     }
 }
 
@@ -154,7 +182,7 @@ mod tests {
             call: CallState::default(),
             wasi: None,
             deadline: Instant::now(),
-            time_max: Duration::ZERO,
+            allowance: Allowance::Call(Duration::ZERO),
             memory_bytes: 0,
             table_elements: 0,
         }

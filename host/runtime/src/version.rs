@@ -13,7 +13,7 @@ use wasmtime::component::Component;
 use crate::capabilities::bindings::StepPluginPre;
 use crate::error::Rejection;
 use crate::instances::{IdleInstances, Instance, Sandboxes};
-use crate::sandbox::{Sandbox, Terms};
+use crate::sandbox::{Allowance, Exceeded, Sandbox, Terms};
 use crate::{capabilities, fault, limits};
 
 /// A plugin version that can be called.
@@ -89,16 +89,16 @@ impl Version {
     pub(crate) async fn instance(
         &self,
         sandboxes: &Sandboxes,
-        time_max: Duration,
+        allowance: Allowance,
     ) -> Result<Instance, host_core::outcome::Fault> {
         if self.reuses_instances()
             && let Some(mut instance) = self.idle.take()
         {
-            instance.store.data_mut().start_clock(Instant::now(), time_max);
+            instance.store.data_mut().start_clock(Instant::now(), allowance);
             instance.store.set_epoch_deadline(1);
             return Ok(instance);
         }
-        let started = Instance::start(&sandboxes.engine, &self.pre, self.terms.clone(), time_max).await;
+        let started = Instance::start(&sandboxes.engine, &self.pre, self.terms.clone(), allowance).await;
         started.map_err(|(error, mut store)| fault::fault(&error, store.data_mut()))
     }
 
@@ -151,17 +151,17 @@ async fn smoke(
     facts: &mut Facts,
 ) -> Result<(), Rejection> {
     let _permit = sandboxes.permit().await;
-    let began = Instant::now();
-    let started = Instance::start(&sandboxes.engine, pre, terms.clone(), limits::SMOKE_TIME_MAX);
+    let (began, time_max) = (Instant::now(), limits::SMOKE_TIME_MAX);
+    let started = Instance::start(&sandboxes.engine, pre, terms.clone(), Allowance::Start(time_max));
     // A guest that waits inside the host is not seen by the ticker.
-    match tokio::time::timeout(limits::SMOKE_TIME_MAX + limits::TIME_SLACK, started).await {
+    match tokio::time::timeout(time_max + limits::TIME_SLACK, started).await {
         Ok(Ok(instance)) => {
             facts.instance_memory_bytes = instance.store.data().memory_bytes;
             facts.start_time = began.elapsed();
             Ok(())
         }
         Ok(Err((error, mut store))) => Err(Rejection::Smoke(fault::fault(&error, store.data_mut()).reason)),
-        Err(_) => Err(Rejection::Smoke(format!("not started after {:?}", limits::SMOKE_TIME_MAX))),
+        Err(_) => Err(Rejection::Smoke(Exceeded::StartTime(time_max).to_string())),
     }
 }
 

@@ -42,7 +42,7 @@ impl Sandbox {
         let message = shown(message);
         let step = self.terms.manifest.address.as_str();
         let saga = call.global_id.as_ref().map_or("", |id| id.as_str());
-        let context = &*cut(context, 256);
+        let context = &*shown(&cut(context, limits::LOG_CONTEXT_BYTES_MAX));
         match level {
             LogLevel::Trace => tracing::trace!(target: "plugin", step, saga, context, "{message}"),
             LogLevel::Debug => tracing::debug!(target: "plugin", step, saga, context, "{message}"),

@@ -75,7 +75,7 @@ async fn a_step_that_dies_while_it_starts_is_refused_in_its_own_words() {
 async fn a_step_that_never_comes_to_life_is_refused() {
     let refused = Trial::try_new(&guest("loop_at_start"), Manifest::of(address(STEP))).await;
     let words = refused.err().unwrap().to_string();
-    assert!(words.contains("does not come to life: call took longer than 5s"), "{words}");
+    assert!(words.contains("does not come to life: has not started after 5s"), "{words}");
 }
 
 #[tokio::test]
