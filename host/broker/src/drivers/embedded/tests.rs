@@ -95,7 +95,11 @@ impl Bench {
     }
 
     fn over(tables: Arc<CountingTables>, lsn: Lsn) -> Self {
-        let broker = EmbeddedBroker::open(tables.clone(), EmbeddedOptions::default()).expect("the tables open");
+        Self::with(tables, lsn, EmbeddedOptions::default())
+    }
+
+    fn with(tables: Arc<CountingTables>, lsn: Lsn, options: EmbeddedOptions) -> Self {
+        let broker = EmbeddedBroker::open(tables.clone(), options).expect("the tables open");
         Self { tables, broker, open: Open::default(), lsn }
     }
 
@@ -176,6 +180,14 @@ async fn nothing_stays_in_memory_of_what_nobody_consumes() {
     assert_eq!(resting(&bench), 1, "what is out stays");
     bench.stage(acknowledge(first));
     bench.write();
+    assert_eq!(resting(&bench), 0);
+    // The same for what went straight into a window.
+    let other = TopicName::try_new("a.b.other.in").expect("is a topic name");
+    let consumer = bench.subscribe(other.clone()).await;
+    (0..10).for_each(|number| bench.stage(publish(other.clone(), &number.to_string(), None)));
+    bench.write();
+    assert_eq!(resting(&bench), 10);
+    drop(consumer);
     assert_eq!(resting(&bench), 0);
 }
 
@@ -409,4 +421,29 @@ async fn a_delayed_message_that_comes_while_the_tables_are_read_is_not_overlooke
     let mut consumer = bench.subscribe(queue()).await;
     let keys: Vec<_> = std::iter::from_fn(|| consumer.try_next()).map(|delivery| delivery.message.key).collect();
     assert_eq!(keys.iter().map(|key| &**key).collect::<Vec<_>>(), ["10", "20"]);
+}
+
+#[tokio::test]
+async fn a_claimed_message_is_not_found_again_when_its_neighbours_are_read_anew() {
+    let options = EmbeddedOptions { delayed_count_max: 1, ..EmbeddedOptions::default() };
+    let mut bench = Bench::with(Arc::default(), Lsn(0), options);
+    let take_due = |bench: &mut Bench, now| {
+        let mut count = 0;
+        while bench.broker.next_due().expect("the tables are well").is_some_and(|due| due.as_ms() <= now) {
+            bench.lsn.0 += 1;
+            count += bench.broker.take_due(&mut bench.open, bench.lsn, Timestamp::from_ms(now), 10);
+        }
+        count
+    };
+    assert_eq!(take_due(&mut bench, 0), 0);
+    bench.stage(publish(queue(), "30", Some(30)));
+    bench.write();
+    let claimed = bench.broker.claim(&queue(), "30").await.expect("the tables are well").expect("it is at rest");
+    // Memory takes one: the second of these is read from the tables later, and its neighbour with it.
+    bench.stage(publish(queue(), "20", Some(20)));
+    bench.stage(publish(queue(), "10", Some(10)));
+    bench.write();
+    assert_eq!(take_due(&mut bench, 100), 2);
+    bench.broker.release(claimed.ack);
+    assert_eq!(take_due(&mut bench, 100), 1);
 }
