@@ -36,7 +36,9 @@ async fn every_message_makes_every_hop_once_and_keys_keep_their_order() {
         let (subject, is_over) = (subject.clone(), is_over.clone());
         std::thread::spawn(move || {
             while !is_over.load(Ordering::Acquire) {
-                let sealed = subject.seal();
+                let closed = subject.close();
+                std::thread::yield_now();
+                let sealed = subject.seal(closed);
                 std::thread::yield_now();
                 subject.write(sealed);
             }

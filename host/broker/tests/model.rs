@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use host_broker::conformance::{JointSubject, MemoryDisk, Subject};
-use host_broker::drivers::embedded::EmbeddedOptions;
+use host_broker::drivers::embedded::{EmbeddedOptions, Open};
 use host_broker::{Broker, Consumer, Delivery, Subscription};
 use host_core::id::{Lsn, TopicName};
 use host_core::table::{Batch, Table};
@@ -29,13 +29,20 @@ struct Durable {
     acked: [BTreeSet<u64>; GROUPS.len()],
 }
 
+/// How far a closed batch is.
+enum Closed {
+    Staged(Open, Lsn),
+    Sealed(Batch, Lsn),
+}
+
 struct Model {
     seed: u64,
     random: fastrand::Rng,
     options: EmbeddedOptions,
     subject: JointSubject<MemoryDisk>,
     state: Durable,
-    sealed: VecDeque<((Batch, Lsn), Durable)>,
+    /// Closed batches on their way to the tables, and what they lead to.
+    closed: VecDeque<(Closed, Durable)>,
     written: Durable,
     next_text: u64,
     /// Of the queue, then of each group of the log.
@@ -79,7 +86,7 @@ impl Model {
             subject: JointSubject::new(MemoryDisk::default(), options.clone()),
             options,
             state: Durable::default(),
-            sealed: VecDeque::new(),
+            closed: VecDeque::new(),
             written: Durable::default(),
             next_text: 0,
             consumers: Default::default(),
@@ -99,7 +106,8 @@ impl Model {
             64..68 => self.release(),
             68..72 => self.claim().await,
             72..74 => self.look().await,
-            74..80 => self.seal(),
+            74..78 => self.close(),
+            78..80 => self.seal(),
             80..86 => self.write(),
             86..88 => self.crash().await,
             88..93 => self.come_or_go().await,
@@ -274,13 +282,27 @@ impl Model {
         }
     }
 
+    fn close(&mut self) {
+        let (open, lsn) = self.subject.close();
+        self.closed.push_back((Closed::Staged(open, lsn), self.state.clone()));
+    }
+
+    /// Seal the oldest batch that is not sealed: units were staged since it was closed.
     fn seal(&mut self) {
-        self.sealed.push_back((self.subject.seal(), self.state.clone()));
+        if let Some((closed, _)) = self.closed.iter_mut().find(|(closed, _)| matches!(closed, Closed::Staged(..)))
+            && let Closed::Staged(open, lsn) = std::mem::replace(closed, Closed::Sealed(Batch::default(), Lsn(0)))
+        {
+            let (batch, lsn) = self.subject.seal((open, lsn));
+            *closed = Closed::Sealed(batch, lsn);
+        }
     }
 
     fn write(&mut self) {
-        if let Some((batch, state)) = self.sealed.pop_front() {
-            self.subject.write(batch);
+        if let Some((Closed::Staged(..), _)) = self.closed.front() {
+            self.seal();
+        }
+        if let Some((Closed::Sealed(batch, lsn), state)) = self.closed.pop_front() {
+            self.subject.write((batch, lsn));
             self.written = state;
             self.trimmed.1 = self.trimmed.0;
             self.written.log.retain(|(text, _)| *text >= self.trimmed.1);
@@ -295,7 +317,7 @@ impl Model {
         self.consumers = Default::default();
         self.out = Default::default();
         self.claimed.clear();
-        self.sealed.clear();
+        self.closed.clear();
         self.subject.crash().await;
         self.state = self.written.clone();
         self.trimmed.0 = self.trimmed.1;
@@ -387,8 +409,8 @@ impl Model {
             assert_eq!(texts, expected, "consumer {who}");
         }
         assert_eq!(self.state.delayed.len(), 0);
-        self.seal();
-        while !self.sealed.is_empty() {
+        self.close();
+        while !self.closed.is_empty() {
             self.write();
         }
     }

@@ -75,12 +75,13 @@ impl Running {
         stage(&self.broker, open, *last)
     }
 
-    /// Seal what was staged, without writing it.
-    fn seal(&self) -> (Batch, Lsn) {
-        let (open, lsn) = {
-            let mut batch = self.batch.lock();
-            (std::mem::take(&mut batch.0), batch.1)
-        };
+    /// Close the open batch: what is staged from now on belongs to the next.
+    fn close(&self) -> (Open, Lsn) {
+        let mut batch = self.batch.lock();
+        (std::mem::take(&mut batch.0), batch.1)
+    }
+
+    fn seal(&self, (open, lsn): (Open, Lsn)) -> (Batch, Lsn) {
         let mut batch = Batch::default();
         self.broker.seal(open, lsn, &mut batch);
         (batch, lsn)
@@ -119,9 +120,14 @@ impl<D: Disk> JointSubject<D> {
         &self.disk
     }
 
-    /// Seal without writing: a crash before `write` loses it, and later units are in a batch of their own.
-    pub fn seal(&self) -> (Batch, Lsn) {
-        self.running().seal()
+    /// Close the open batch. Later units may be staged before it is sealed, as they are while a committer works.
+    pub fn close(&self) -> (Open, Lsn) {
+        self.running().close()
+    }
+
+    /// Seal a closed batch, in the order of closing. A crash before its `write` loses it.
+    pub fn seal(&self, closed: (Open, Lsn)) -> (Batch, Lsn) {
+        self.running().seal(closed)
     }
 
     pub fn write(&self, sealed: (Batch, Lsn)) {
@@ -145,7 +151,7 @@ impl<D: Disk> Subject for JointSubject<D> {
     }
 
     async fn sync(&self) {
-        self.write(self.seal());
+        self.write(self.seal(self.close()));
     }
 
     async fn crash(&mut self) {
