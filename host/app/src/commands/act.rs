@@ -82,14 +82,11 @@ pub fn run(verb: Verb, options: &Options) -> anyhow::Result<Exit> {
 /// What the host would refuse anyway, told before it is asked.
 fn check(verb: Verb, options: &Options) -> Result<(), Stop> {
     match verb {
-        Verb::Retry | Verb::Compensate => Ok(()),
-        Verb::Skip | Verb::Close if options.group.is_some() => {
-            Err(Stop::usage(format!("{} is an act on one saga; a group can be retried or compensated", verb.as_str())))
-        }
+        Verb::Retry | Verb::Compensate | Verb::Skip => Ok(()),
         Verb::Close if options.reason.is_none() && !options.dry_run => {
             Err(Stop::usage("close needs a reason: add --reason 'why it ends here'"))
         }
-        Verb::Skip | Verb::Close => Ok(()),
+        Verb::Close => Ok(()),
     }
 }
 
@@ -139,9 +136,12 @@ mod tests {
     }
 
     #[test]
-    fn a_group_can_be_retried_but_not_closed() {
-        assert!(check(Verb::Retry, &options("saga retry --group g")).is_ok());
-        assert!(check(Verb::Close, &options("saga close --group g --reason x")).is_err());
+    fn every_act_can_be_done_to_a_group_and_closing_needs_a_reason_there_too() {
+        for verb in [Verb::Retry, Verb::Compensate, Verb::Skip] {
+            assert!(check(verb, &options("saga retry --group g")).is_ok());
+        }
+        assert!(check(Verb::Close, &options("saga close --group g --reason x")).is_ok());
+        assert!(check(Verb::Close, &options("saga close --group g")).is_err());
     }
 
     #[test]
