@@ -112,8 +112,17 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 
 /// Every place where the code holds this pattern, but not as the end of a longer path or word.
 pub fn occurrences(file: &SourceFile, code: &str, pattern: &str, cure: &str) -> Vec<Finding> {
+    places(file, code, pattern, cure, |before| matches!(before, '_' | ':'))
+}
+
+/// Every place where the code holds this pattern, also as the end of a longer path, but not of a longer word.
+pub fn occurrences_in_paths(file: &SourceFile, code: &str, pattern: &str, cure: &str) -> Vec<Finding> {
+    places(file, code, pattern, cure, |before| before == '_')
+}
+
+fn places(file: &SourceFile, code: &str, pattern: &str, cure: &str, goes_on: impl Fn(char) -> bool) -> Vec<Finding> {
     let line_of = |at: usize| code[..at].matches('\n').count() + 1;
-    let is_whole = |at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '_' | ':'));
+    let is_whole = |at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || goes_on(c));
     let places = code.match_indices(pattern).filter(|(at, _)| pattern.starts_with('[') || is_whole(*at));
     places.map(|(at, _)| Finding::new(&file.path, line_of(at), format!("`{pattern}`: {cure}"))).collect()
 }
