@@ -1,6 +1,7 @@
 //! The JSON of the API as the command line reads it. Every field that is only shown is optional or has a default, so
 //! that a newer or older host can still be asked.
 
+use host_core::json::Json;
 use serde::Deserialize;
 
 /// RFC 9457.
@@ -28,7 +29,8 @@ pub struct Saga {
     #[serde(default)]
     pub actions: Vec<Action>,
     #[serde(default)]
-    pub body: serde_json::Value,
+    /// As the host sent it: a person must see the digits that the steps see.
+    pub body: Option<Json>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -88,7 +90,7 @@ pub struct Started {
     pub global_id: String,
     pub status: String,
     #[serde(default)]
-    pub body: Option<serde_json::Value>,
+    pub body: Option<Json>,
     #[serde(default)]
     pub failure: Option<Failure>,
 }

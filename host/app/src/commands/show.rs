@@ -50,8 +50,8 @@ fn page(saga: &Saga, now: Timestamp, terminal: Terminal) -> String {
     if !saga.actions.is_empty() {
         blocks.push(actions(saga, terminal));
     }
-    if !saga.body.is_null() {
-        blocks.push(format!("body      {}", printable(&saga.body.to_string())));
+    if let Some(body) = &saga.body {
+        blocks.push(format!("body      {}", printable(body.as_str())));
     }
     if stands(&saga.status) {
         let id = printable(&saga.global_id);

@@ -70,20 +70,22 @@ fn outcome(started: &Started, waited: Option<Duration>, terminal: Terminal) -> S
         let told = format!("{} {}: {}", failure.address, failure.code, failure.reason);
         lines.push(format!("  {}", terminal.paint(Tone::Warning, printable(&told))));
     }
-    match (&started.body, waited) {
-        (Some(body), Some(_)) if !body.is_null() => lines.push(format!("  {body}")),
-        (None, Some(wait)) => {
+    let goes_on = matches!(started.status.as_str(), "running" | "waiting" | "compensating");
+    match waited {
+        Some(wait) if goes_on => {
             let waited = crate::terminal::span(wait);
             lines.push(format!("  not ended after {waited}; ask again with `saga show {id}`"));
         }
-        (_, None) => lines.push(format!("  follow it with `saga show {id}`")),
-        (Some(_), Some(_)) => {}
+        Some(_) => lines.extend(started.body.iter().map(|body| format!("  {}", printable(body.as_str())))),
+        None => lines.push(format!("  follow it with `saga show {id}`")),
     }
     lines.join("\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use host_core::json::Json;
+
     use super::*;
     use crate::client::view::Failure;
 
@@ -94,7 +96,7 @@ mod tests {
     #[test]
     fn the_outcome_tells_status_refusal_and_body() {
         let saga = Started {
-            body: Some(serde_json::json!({"order-id": "1"})),
+            body: Some(Json::try_from_text(r#"{"order-id":"1","amount":12.50}"#).expect("this is JSON")),
             failure: Some(Failure {
                 address: "shop.billing.payment".to_owned(),
                 direction: "handle".to_owned(),
@@ -108,7 +110,7 @@ mod tests {
         let expected = "\
 order-1  compensated
   shop.billing.payment payment-refused: above 1000
-  {\"order-id\":\"1\"}";
+  {\"order-id\":\"1\",\"amount\":12.50}";
         assert_eq!(outcome(&saga, Some(Duration::from_secs(5)), Terminal::plain()), expected);
     }
 
