@@ -26,7 +26,7 @@ pub fn write(level: Level, target: &str, message: fmt::Arguments<'_>) {
     }
 }
 
-/// Log at [`Level::Trace`](crate::log::Level::Trace). Arguments as for [`format!`].
+/// Log at [`Level::Trace`]. Arguments as for [`format!`].
 #[macro_export]
 macro_rules! trace {
     ($($message:tt)+) => {
@@ -34,7 +34,7 @@ macro_rules! trace {
     };
 }
 
-/// Log at [`Level::Debug`](crate::log::Level::Debug). Arguments as for [`format!`].
+/// Log at [`Level::Debug`]. Arguments as for [`format!`].
 #[macro_export]
 macro_rules! debug {
     ($($message:tt)+) => {
@@ -42,7 +42,7 @@ macro_rules! debug {
     };
 }
 
-/// Log at [`Level::Info`](crate::log::Level::Info). Arguments as for [`format!`]. Never log a payload.
+/// Log at [`Level::Info`]. Arguments as for [`format!`]. Never log a payload.
 ///
 /// ```
 /// # let account = "a-1";
@@ -55,7 +55,7 @@ macro_rules! info {
     };
 }
 
-/// Log at [`Level::Warn`](crate::log::Level::Warn). Arguments as for [`format!`].
+/// Log at [`Level::Warn`]. Arguments as for [`format!`].
 #[macro_export]
 macro_rules! warn {
     ($($message:tt)+) => {
@@ -63,7 +63,7 @@ macro_rules! warn {
     };
 }
 
-/// Log at [`Level::Error`](crate::log::Level::Error). Arguments as for [`format!`].
+/// Log at [`Level::Error`]. Arguments as for [`format!`].
 #[macro_export]
 macro_rules! error {
     ($($message:tt)+) => {

@@ -25,7 +25,7 @@ Examples:
 
 Nothing is kept: key-values live for this call. The exit status is 0 if the step answered `done`, 1 otherwise.")]
 pub struct Options {
-    /// The compiled step; its manifest is read from <address>.toml beside it.
+    /// The compiled step; its manifest is read from `<address>.toml` beside it.
     #[arg(value_name = "FILE.wasm")]
     pub file: PathBuf,
 
@@ -41,7 +41,7 @@ pub struct Options {
     #[arg(long, value_name = "JSON|@FILE|-", requires = "compensate", allow_hyphen_values = true)]
     pub log: Option<String>,
 
-    /// A text of [config], over the manifest's.
+    /// A text of `[config]`, over the manifest's.
     #[arg(long, value_name = "KEY=VALUE", value_parser = input::pair)]
     pub config: Vec<(String, String)>,
 
