@@ -13,6 +13,7 @@ use host_core::unit::{Ack, Headers, Mark, Message, ParkedId, Payload, Publish, U
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
+use crate::lanes::next_delivery;
 use crate::limits::COMMANDS_IN_FLIGHT_MAX;
 use crate::parking::{self, Error, submit};
 use crate::settle::{CallFacts, settle};
@@ -48,15 +49,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Resul
     let subscription =
         Subscription { group: "saga".to_owned(), topic: topics::commands(), in_flight_max: COMMANDS_IN_FLIGHT_MAX };
     let mut consumer = context.broker.subscribe(subscription).await?;
-    loop {
-        let delivery = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            delivery = consumer.next() => match delivery {
-                Some(delivery) => delivery,
-                None => return Ok(()),
-            },
-        };
+    while let Some(delivery) = next_delivery(&mut *consumer, &stop).await {
         let bytes = delivery.message.payload.encode();
         match serde_json::from_slice::<Mark>(&bytes) {
             Ok(mark) => act(&context, mark, delivery.ack).await?,
@@ -66,6 +59,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Resul
             }
         }
     }
+    Ok(())
 }
 
 async fn acknowledge(context: &Context, ack: Ack) -> Result<(), Error> {

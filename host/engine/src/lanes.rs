@@ -126,16 +126,7 @@ async fn feed(
     run: impl Fn(host_broker::Delivery, tokio::sync::OwnedSemaphorePermit),
     give_back: impl Fn(host_broker::Delivery),
 ) {
-    loop {
-        // `next` is cancel-safe: a delivery that is not returned was not taken.
-        let delivery = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            delivery = consumer.next() => match delivery {
-                Some(delivery) => delivery,
-                None => return,
-            },
-        };
+    while let Some(delivery) = next_delivery(&mut *consumer, stop).await {
         tokio::select! {
             biased;
             () = stop.cancelled() => return give_back(delivery),
@@ -144,6 +135,19 @@ async fn feed(
                 Err(_) => return give_back(delivery),
             },
         }
+    }
+}
+
+/// The next delivery, or none when `stop` is told or the broker closes. `Consumer::next` is cancel-safe: a delivery
+/// that is not returned was not taken.
+pub(crate) async fn next_delivery(
+    consumer: &mut dyn host_broker::Consumer,
+    stop: &CancellationToken,
+) -> Option<host_broker::Delivery> {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        delivery = consumer.next() => delivery,
     }
 }
 

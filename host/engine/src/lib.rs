@@ -101,7 +101,6 @@ impl Default for Options {
 pub struct Engine {
     context: Arc<Context>,
     starts: Arc<Starts>,
-    stop_intake: CancellationToken,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -144,21 +143,20 @@ impl Engine {
         let engine = Engine {
             context: context.clone(),
             starts: starts.clone(),
-            stop_intake: CancellationToken::new(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         };
-        let (intake, stop) = (&engine.stop_intake, &engine.stop);
+        let stop = &engine.stop;
         let workers = &parts.workers;
         let lanes = Lanes::new(context.clone(), parts.served, options.in_flight_max, engine.tasks.clone());
-        engine.tasks.spawn_on(lanes.run(intake.clone()), workers);
+        engine.tasks.spawn_on(lanes.run(stop.clone()), workers);
         engine.service(workers, "signals", parking::run_signals(context.clone(), stop.clone()));
-        engine.service(workers, "time-outs", parking::run_time_outs(context.clone(), intake.clone()));
-        engine.service(workers, "commands", commands::run(context.clone(), intake.clone()));
-        engine.service(workers, "sweeper", sweeper::run(context.clone(), intake.clone()));
-        let retention = sweeper::run_retention(context.clone(), options.finished_kept, intake.clone());
+        engine.service(workers, "time-outs", parking::run_time_outs(context.clone(), stop.clone()));
+        engine.service(workers, "commands", commands::run(context.clone(), stop.clone()));
+        engine.service(workers, "sweeper", sweeper::run(context.clone(), stop.clone()));
+        let retention = sweeper::run_retention(context.clone(), options.finished_kept, stop.clone());
         engine.service(workers, "retention", retention);
-        let triggers = run_triggers(context, starts, parts.definitions, intake.clone(), engine.tasks.clone());
+        let triggers = run_triggers(context, starts, parts.definitions, stop.clone(), engine.tasks.clone());
         engine.tasks.spawn_on(triggers, workers);
         Ok(engine)
     }
@@ -237,7 +235,6 @@ impl Engine {
     /// Take nothing new, let what runs come to its end for at most `drain`, then end every service. What did not come
     /// to its end stays with the broker. The committer is the caller's to close, afterwards.
     pub async fn shut_down(&self, drain: Duration) {
-        self.stop_intake.cancel();
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(drain, self.tasks.wait()).await.is_err() {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commit::{Refused, Stopped};
 use crate::context::Context;
+use crate::lanes::next_delivery;
 use crate::limits::{COMMANDS_IN_FLIGHT_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};
 use crate::settle::{CallFacts, record, settle};
 use crate::topics::{self, Signal};
@@ -90,15 +91,7 @@ pub(crate) async fn run_signals(context: Arc<Context>, stop: CancellationToken) 
     let subscription =
         Subscription { group: "saga".to_owned(), topic: topics::signals(), in_flight_max: COMMANDS_IN_FLIGHT_MAX };
     let mut consumer = context.broker.subscribe(subscription).await?;
-    loop {
-        let delivery = tokio::select! {
-            biased;
-            () = stop.cancelled() => return Ok(()),
-            delivery = consumer.next() => match delivery {
-                Some(delivery) => delivery,
-                None => return Ok(()),
-            },
-        };
+    while let Some(delivery) = next_delivery(&mut *consumer, &stop).await {
         let bytes = delivery.message.payload.encode();
         match serde_json::from_slice::<Signal>(&bytes) {
             Ok(signal) => released_by(&context, signal, delivery.ack).await?,
@@ -108,6 +101,7 @@ pub(crate) async fn run_signals(context: Arc<Context>, stop: CancellationToken) 
             }
         }
     }
+    Ok(())
 }
 
 /// Remember a signal, release everyone who waits for it, then acknowledge it. A crash in between repeats it: what is

@@ -102,8 +102,10 @@ impl Pipeline {
             let mut unit = Unit { ack: Some(ack), ..Unit::default() };
             self.answered(manifest, &mut unit, &message, &envelope, report, facts, at.unwrap_or_default(), first);
             let parked = unit.park.clone();
+            let unmarked = unit.unmark.clone();
             match context.commit.submit(unit).await {
                 Ok(_) => {
+                    self.forget(unmarked);
                     drop((snapshot, _turn));
                     return self.parked(parked).await;
                 }
@@ -183,15 +185,20 @@ impl Pipeline {
         let unmarked = unit.unmark.clone();
         match self.context.commit.submit(unit).await {
             Ok(_) => {
-                if let Some(global_id) = unmarked {
-                    self.context.marks.remove(&global_id);
-                }
+                self.forget(unmarked);
                 Ok(())
             }
             Err(Refused::Stopped(stopped)) => Err(stopped),
             Err(Refused::Conflict(refused)) => {
                 unreachable!("a unit without key-values cannot conflict, yet: {refused}")
             }
+        }
+    }
+
+    /// The store dropped this mark: the mirror follows.
+    fn forget(&self, unmarked: Option<GlobalId>) {
+        if let Some(global_id) = unmarked {
+            self.context.marks.remove(&global_id);
         }
     }
 

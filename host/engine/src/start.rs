@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::commit::Stopped;
 use crate::context::Context;
+use crate::lanes::next_delivery;
 use crate::limits::{COMMANDS_IN_FLIGHT_MAX, START_LOCK_COUNT};
 use crate::parking::{Error, submit};
 use crate::settle::{address, started};
@@ -140,17 +141,10 @@ impl Starts {
         let group = format!("use-case.{}", use_case.name);
         let subscription = Subscription { group, topic, in_flight_max: COMMANDS_IN_FLIGHT_MAX };
         let mut consumer = self.context.broker.subscribe(subscription).await?;
-        loop {
-            let delivery = tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                delivery = consumer.next() => match delivery {
-                    Some(delivery) => delivery,
-                    None => return Ok(()),
-                },
-            };
+        while let Some(delivery) = next_delivery(&mut *consumer, &stop).await {
             self.triggered(&use_case, delivery).await?;
         }
+        Ok(())
     }
 
     async fn triggered(&self, use_case: &UseCase, delivery: host_broker::Delivery) -> Result<(), Error> {
