@@ -9,11 +9,11 @@ use anyhow::Context as _;
 use host_core::limits::Limits;
 use host_engine::clock::{Clock, SystemClock};
 use host_engine::commit::Commit;
-use host_engine::failpoint::FailPoints;
+use host_engine::failpoint::{FailPoint, FailPoints};
 use host_engine::{Engine, Parts, Served};
 use host_monitor::door::Readiness;
 use host_monitor::{Handle, Inputs, Monitor};
-use host_runtime::{Plugins, PluginsOptions, Snapshot, StepRunner};
+use host_runtime::{Hook, Plugins, PluginsOptions, Snapshot, StepRunner};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -92,7 +92,7 @@ impl Host {
         let door = Arc::new(HostDoor::new(use_cases.clone()));
         let inputs = Inputs { door: door.clone(), store: store.clone(), broker: broker.clone(), journal };
         let monitor = Monitor::start(monitor_options(config), inputs).await?;
-        let plugins = open_plugins(config).await?;
+        let plugins = open_plugins(config, &fail_points).await?;
         door.show_plugins(plugins.clone());
 
         tasks.spawn(use_cases.clone().watch(stop.clone()));
@@ -173,9 +173,13 @@ fn open_use_cases(config: &Config) -> anyhow::Result<Arc<UseCases>> {
     UseCases::open(config.use_cases_dir.clone(), archive_dir)
 }
 
-async fn open_plugins(config: &Config) -> anyhow::Result<Plugins> {
+async fn open_plugins(config: &Config, fail_points: &Arc<FailPoints>) -> anyhow::Result<Plugins> {
     let mut options = PluginsOptions::new(config.plugins_dir.clone(), config.data_dir.join("artefacts"));
     options.calls_at_once_max = u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX);
+    if fail_points.is_armed(FailPoint::DuringReload) {
+        let fail_points = fail_points.clone();
+        options.before_replacing = Some(Hook::new(move || fail_points.hit(FailPoint::DuringReload)));
+    }
     Ok(Plugins::open(options).await?)
 }
 

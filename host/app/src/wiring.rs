@@ -12,7 +12,7 @@ use host_broker::drivers::embedded::{EmbeddedBroker, EmbeddedOptions};
 use host_core::table::Tables;
 use host_engine::clock::Clock;
 use host_engine::commit::{Commit, Joint};
-use host_engine::failpoint::FailPoints;
+use host_engine::failpoint::{FailPoint, FailPoints};
 use host_store::Store;
 use host_store::backends::fjall::FjallTables;
 use host_store::backends::memory::MemoryTables;
@@ -52,7 +52,7 @@ fn embedded(
     stop: CancellationToken,
 ) -> anyhow::Result<Wired> {
     let tables: Arc<dyn Tables> = match config.store.kind {
-        StoreKind::Embedded => open_database(&config.data_dir)?,
+        StoreKind::Embedded => open_database(&config.data_dir, &fail_points)?,
         StoreKind::Memory => Arc::new(MemoryTables::new()),
     };
     let store = Arc::new(EmbeddedStore::open(tables.clone())?);
@@ -69,8 +69,13 @@ fn embedded(
     Ok(Wired { commit: commit.clone(), store, broker, delays, close: Box::new(move || commit.close()) })
 }
 
-fn open_database(data_dir: &Path) -> anyhow::Result<Arc<dyn Tables>> {
+fn open_database(data_dir: &Path, fail_points: &Arc<FailPoints>) -> anyhow::Result<Arc<dyn Tables>> {
     let folder = data_dir.join("db");
     std::fs::create_dir_all(&folder).with_context(|| format!("making the data folder {}", folder.display()))?;
+    if fail_points.is_armed(FailPoint::DuringCompaction) {
+        let fail_points = fail_points.clone();
+        let watched = FjallTables::open_watched(&folder, move || fail_points.hit(FailPoint::DuringCompaction))?;
+        return Ok(Arc::new(watched));
+    }
     Ok(Arc::new(FjallTables::open(&folder)?))
 }

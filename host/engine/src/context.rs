@@ -18,7 +18,7 @@ use host_store::Store;
 
 use crate::clock::Clock;
 use crate::commit::Commit;
-use crate::failpoint::FailPoints;
+use crate::failpoint::{FailPoint, FailPoints};
 use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::parking::Parking;
@@ -81,16 +81,21 @@ impl Context {
     }
 }
 
-/// Lets the runtime read key-values from the store.
-pub(crate) struct StoreKeyValues(pub(crate) Arc<dyn Store>);
+/// Lets the runtime read key-values from the store. Whoever asks is a plugin in the middle of its call.
+pub(crate) struct StoreKeyValues {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) fail_points: Arc<FailPoints>,
+}
 
 #[async_trait]
 impl KeyValues for StoreKeyValues {
     async fn get(&self, bucket: &BucketName, key: &str) -> Result<Option<Bytes>, String> {
-        self.0.value(bucket, key).await.map_err(|error| error.to_string())
+        self.fail_points.hit(FailPoint::DuringExecute);
+        self.store.value(bucket, key).await.map_err(|error| error.to_string())
     }
 
     async fn keys(&self, bucket: &BucketName, after: Option<&str>, limit: usize) -> Result<Vec<Arc<str>>, String> {
-        self.0.keys(bucket, after, limit).await.map_err(|error| error.to_string())
+        self.fail_points.hit(FailPoint::DuringExecute);
+        self.store.keys(bucket, after, limit).await.map_err(|error| error.to_string())
     }
 }

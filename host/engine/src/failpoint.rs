@@ -1,5 +1,5 @@
 //! Fail points: named places of the crash table where a test makes the host die as if it was killed.
-//! With none set, a hit is one relaxed load.
+//! With none set, a hit is one comparison; no path of a host that serves pays more.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,32 +8,44 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub enum FailPoint {
     /// A delivery was taken; the plugin has not been called.
     BeforeExecute,
+    /// The plugin is in the middle of its call: it has asked for a key-value and not yet answered.
+    DuringExecute,
     /// The plugin answered; its unit is not submitted.
     AfterExecute,
     /// Units are gathered in a batch that is not yet written.
     BeforeCommit,
-    /// The batch is on disk; nobody was told.
+    /// The batch is written, so that the next host may find it, and not synced.
+    BeforeSync,
+    /// The batch is on disk; nobody was told, and what it published is not delivered from there.
     AfterCommit,
-    /// A new plugin version is compiled and not yet serving.
+    /// A new version of a plugin that serves is compiled and tried, and has not taken the old one's place.
     DuringReload,
+    /// The database is in the middle of merging tables.
+    DuringCompaction,
 }
 
 impl FailPoint {
-    pub const ALL: [FailPoint; 5] = [
+    pub const ALL: [FailPoint; 8] = [
         FailPoint::BeforeExecute,
+        FailPoint::DuringExecute,
         FailPoint::AfterExecute,
         FailPoint::BeforeCommit,
+        FailPoint::BeforeSync,
         FailPoint::AfterCommit,
         FailPoint::DuringReload,
+        FailPoint::DuringCompaction,
     ];
 
     pub fn as_str(self) -> &'static str {
         match self {
             FailPoint::BeforeExecute => "before-execute",
+            FailPoint::DuringExecute => "during-execute",
             FailPoint::AfterExecute => "after-execute",
             FailPoint::BeforeCommit => "before-commit",
+            FailPoint::BeforeSync => "before-sync",
             FailPoint::AfterCommit => "after-commit",
             FailPoint::DuringReload => "during-reload",
+            FailPoint::DuringCompaction => "during-compaction",
         }
     }
 }
@@ -67,12 +79,28 @@ impl FailPoints {
         }
     }
 
-    /// Die here if this point is armed and its count is used up. `abort` runs no destructor and flushes nothing.
+    /// Whether this point is armed. Where watching for it costs something, watch only then.
+    pub fn is_armed(&self, point: FailPoint) -> bool {
+        self.armed == Some(point)
+    }
+
+    /// Count a hit. True if this is the one at which the host is to die: whoever must do something first does it, and
+    /// calls `die`.
+    pub fn is_due(&self, point: FailPoint) -> bool {
+        self.is_armed(point) && self.hits_left.fetch_sub(1, Ordering::Relaxed) == 1
+    }
+
+    /// Die here if this point is armed and its count is used up.
     pub fn hit(&self, point: FailPoint) {
-        if self.armed == Some(point) && self.hits_left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            std::process::abort();
+        if self.is_due(point) {
+            die();
         }
     }
+}
+
+/// End as a killed process does: no destructor runs and nothing is flushed.
+pub fn die() -> ! {
+    std::process::abort()
 }
 
 #[cfg(test)]
@@ -88,5 +116,14 @@ mod tests {
         for bad in ["", "nowhere", "after-commit:", "after-commit:0", "after-commit:x"] {
             assert!(FailPoints::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_point_is_due_once_at_its_count_and_no_other_point_counts() {
+        let points = FailPoints::parse("before-sync:3").expect("a known point");
+        assert!(!points.is_due(FailPoint::AfterCommit) && !points.is_armed(FailPoint::AfterCommit));
+        let due: Vec<bool> = (0..5).map(|_| points.is_due(FailPoint::BeforeSync)).collect();
+        assert_eq!(due, [false, false, true, false, false]);
+        assert!(!FailPoints::default().is_due(FailPoint::BeforeSync));
     }
 }

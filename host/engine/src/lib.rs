@@ -125,7 +125,7 @@ impl Engine {
     pub async fn start_up(parts: Parts, options: Options) -> Result<Engine, Error> {
         let marks = Marks::load(parts.store.marks().await?);
         let context = Arc::new(Context {
-            key_values: Arc::new(StoreKeyValues(parts.store.clone())),
+            key_values: Arc::new(StoreKeyValues { store: parts.store.clone(), fail_points: parts.fail_points.clone() }),
             commit: parts.commit,
             store: parts.store,
             broker: parts.broker,

@@ -19,7 +19,7 @@ mod version;
 pub use check::{Inspection, STEP_VERSION, inspect};
 pub use engine::Allocation;
 pub use error::{Error, Rejection};
-pub use registry::{CallGauge, PluginInfo, PluginState, Plugins, PluginsOptions, Snapshot};
+pub use registry::{CallGauge, Hook, PluginInfo, PluginState, Plugins, PluginsOptions, Snapshot};
 pub use trial::{MemoryKeyValues, Trial, manifest_beside};
 
 use std::sync::Arc;

@@ -9,6 +9,7 @@ mod snapshot;
 mod watch;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,6 +47,25 @@ pub struct PluginsOptions {
     pub idle_instances_max: u32,
     /// Bytes of a plugin file.
     pub plugin_bytes_max: u64,
+    /// Called when a new version of a plugin that serves is good and has not taken its place yet. Nobody needs it but
+    /// who makes a host die at that place.
+    pub before_replacing: Option<Hook>,
+}
+
+/// What is called at a named place.
+#[derive(Clone)]
+pub struct Hook(Arc<dyn Fn() + Send + Sync>);
+
+impl Hook {
+    pub fn new(call: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(call))
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
 }
 
 impl PluginsOptions {
@@ -56,6 +76,7 @@ impl PluginsOptions {
             calls_at_once_max: limits::CALLS_AT_ONCE_DEFAULT,
             idle_instances_max: limits::IDLE_INSTANCES_DEFAULT,
             plugin_bytes_max: limits::PLUGIN_BYTES_MAX_DEFAULT,
+            before_replacing: None,
         }
     }
 }
@@ -70,6 +91,7 @@ pub struct Plugins {
 struct Shared {
     dir: PathBuf,
     plugin_bytes_max: u64,
+    before_replacing: Option<Hook>,
     sandboxes: Sandboxes,
     artefacts: Artefacts,
     /// What a call looks up. Swapped whole.
@@ -94,6 +116,7 @@ impl Plugins {
         let shared = Arc::new(Shared {
             dir: options.dir,
             plugin_bytes_max: options.plugin_bytes_max,
+            before_replacing: options.before_replacing,
             sandboxes,
             artefacts,
             serving: ArcSwap::default(),
@@ -161,6 +184,12 @@ impl Shared {
         self.snapshot.send_modify(|snapshot| {
             *snapshot = Arc::new(Snapshot { revision: snapshot.revision + 1, plugins });
         });
+    }
+
+    fn before_replacing(&self) {
+        if let Some(Hook(call)) = &self.before_replacing {
+            call();
+        }
     }
 
     fn serving(&self, address: &StepAddress) -> Option<Arc<Version>> {

@@ -20,7 +20,7 @@ use host_core::time::Timestamp;
 use host_core::unit::{Mark, Parked, ParkedId, RememberedSignal, Unit};
 use parking_lot::Mutex;
 
-use crate::projection::{ErrorGroup, ErrorQuery, GroupId, ListQuery, Page, Projector, Summary, list};
+use crate::projection::{Audit, ErrorGroup, ErrorQuery, GroupId, ListQuery, Page, Projector, Summary, audit, list};
 use crate::{Committed, Conflict, Error, JointStore, Snapshot, Statistics, Store};
 use overlay::{Known, Overlay};
 use progress::{Family, Progress};
@@ -69,6 +69,13 @@ impl EmbeddedStore {
     /// The last unit that survived: commits go on behind it.
     pub fn last_lsn(&self) -> Lsn {
         self.inner.last_lsn
+    }
+
+    /// Hold lists, counts and error groups against a fresh fold of the journal. Reads everything that is stored, so it is
+    /// for a store that no host uses at the moment. Blocks.
+    pub fn audit(&self) -> Result<Audit, Error> {
+        let projected = read_lsn(&*self.inner.tables, keys::META_PROJECTED)?;
+        audit::audit(&*self.inner.tables, projected)
     }
 
     /// Run what reads or writes many rows off the async threads.

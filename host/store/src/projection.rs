@@ -1,6 +1,7 @@
 //! What can be asked about many sagas at once: summaries by start, status, use case and step, and what stands in the
 //! way, grouped by cause. Folded from the journal beside the hot path; it must not know who asks.
 
+pub(crate) mod audit;
 mod cursor;
 pub(crate) mod fold;
 mod group;
@@ -14,6 +15,7 @@ use host_core::id::{Direction, GlobalId, StepAddress, UseCaseName};
 use host_core::saga::Status;
 use host_core::time::Timestamp;
 
+pub use audit::{Audit, Difference};
 pub(crate) use fold::Projector;
 pub use group::GroupId;
 pub use summary::{Summary, Trouble};

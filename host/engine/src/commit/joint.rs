@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Commit, ConflictRefused, Refused, Stopped};
 use crate::clock::Clock;
-use crate::failpoint::{FailPoint, FailPoints};
+use crate::failpoint::{self, FailPoint, FailPoints};
 use crate::limits::{FOLLOWER_BATCHES_MAX, OPEN_UNITS_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};
 
 /// The committer and the thread that writes.
@@ -249,7 +249,7 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
             let mut batch = Batch::default();
             let records = self.store.seal(store, lsn, &mut batch);
             self.broker.seal(broker, lsn, &mut batch);
-            if let Err(error) = self.tables.write(batch, Durability::Synced) {
+            if let Err(error) = self.write(batch) {
                 tracing::error!(%error, "the journal cannot be written, no more work is taken");
                 self.stopped(error.to_string().into());
                 return;
@@ -262,6 +262,15 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
                 self.tell_followers(Arc::new(Committed { lsn, records }));
             }
         }
+    }
+
+    fn write(&self, batch: Batch) -> Result<(), host_core::table::Error> {
+        if self.fail_points.is_due(FailPoint::BeforeSync) {
+            // What has reached the log outlives the process: the next host finds a batch of which nobody was told.
+            let _ = self.tables.write(batch, Durability::Visible);
+            failpoint::die();
+        }
+        self.tables.write(batch, Durability::Synced)
     }
 
     /// Wait for something to write and take all of it. None when there is nothing and no more will come.

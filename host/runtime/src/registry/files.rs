@@ -179,6 +179,9 @@ impl Files {
                 }
                 let compile_ms = u64::try_from(version.facts.compile_time.as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(step = %address, digest = %version.digest, compile_ms, "plugin is serving");
+                if entry.serving.is_some() {
+                    shared.before_replacing();
+                }
                 let old = entry.serving.replace((Arc::new(version), now()));
                 if let Some((old, since)) = old {
                     self.drain(file, old.clone(), since);

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use host_core::id::{BucketName, Digest, Direction};
 use host_core::outcome::FaultKind;
-use host_runtime::{KeyValues, PluginState, Plugins, PluginsOptions, StepRunner as _};
+use host_runtime::{Hook, KeyValues, PluginState, Plugins, PluginsOptions, StepRunner as _};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -382,6 +382,26 @@ async fn a_file_over_the_bound_is_refused() {
     let plugins = Plugins::open(options).await.unwrap();
     let states = states(&plugins, FILE);
     assert!(states[0].1.contains("more than the 1000 allowed"), "{states:?}");
+}
+
+#[tokio::test]
+async fn the_hook_is_called_for_a_good_file_that_replaces_one_and_for_nothing_else() {
+    let installation = Installation::new();
+    installation.serve(STEP, "version_1");
+    let calls = Arc::new(AtomicU32::new(0));
+    let hook = Hook::new({
+        let calls = calls.clone();
+        move || _ = calls.fetch_add(1, Ordering::Relaxed)
+    });
+    let options = PluginsOptions { before_replacing: Some(hook), ..installation.options() };
+    let plugins = Plugins::open(options).await.unwrap();
+    assert_eq!(calls.load(Ordering::Relaxed), 0, "nothing was replaced");
+    std::fs::write(installation.plugins_dir().join(FILE), "not wasm").unwrap();
+    plugins.rescan().await;
+    assert_eq!(calls.load(Ordering::Relaxed), 0, "a bad file replaces nothing");
+    installation.serve(STEP, "version_2");
+    plugins.rescan().await;
+    assert_eq!(calls.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]

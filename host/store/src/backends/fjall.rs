@@ -1,6 +1,7 @@
 //! Tables over fjall: one database, one keyspace a table, one write-ahead log. Owns the folder and its lock.
 //! It must not know what the rows mean. Invariant: after a failed write no later one is applied.
 
+mod merging;
 mod tuning;
 
 use std::ops::RangeInclusive;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use fjall::{Database, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable};
+use fjall::{Database, DatabaseBuilder, Guard, Keyspace, OwnedWriteBatch, PersistMode, Readable};
 use host_core::table::{Batch, Durability, Error, Table, Tables};
 
 /// What fjall takes as a key; it would panic on another.
@@ -28,8 +29,19 @@ impl FjallTables {
     /// Open the database in `folder`, which is made if it does not exist. One process at a time: the folder is locked
     /// until the last handle is dropped or the process ends, however it ends.
     pub fn open(folder: &Path) -> Result<Self, crate::Error> {
+        Self::open_with(folder, tuning::database(folder))
+    }
+
+    /// The same, and call `on_merge` for every row that a merge of tables reads, from the thread that merges. Slows
+    /// every merge down: for tests that must reach the middle of one.
+    pub fn open_watched(folder: &Path, on_merge: impl Fn() + Send + Sync + 'static) -> Result<Self, crate::Error> {
+        let database = tuning::database(folder).with_compaction_filter_factories(merging::watched(on_merge));
+        Self::open_with(folder, database)
+    }
+
+    fn open_with(folder: &Path, database: DatabaseBuilder<Database>) -> Result<Self, crate::Error> {
         let refused = |error| refused(folder, error);
-        let database = tuning::database(folder).open().map_err(refused)?;
+        let database = database.open().map_err(refused)?;
         let keyspaces = Table::ALL
             .into_iter()
             .map(|table| database.keyspace(table.as_str(), || tuning::keyspace(table)))

@@ -49,6 +49,13 @@ pub(crate) fn journal_lsn(key: &[u8]) -> Option<Lsn> {
     parse_lsn(key.get(key.len().checked_sub(8)?..)?)
 }
 
+/// The saga of a journal row.
+pub(crate) fn journal_global_id(key: &[u8]) -> Result<GlobalId, Error> {
+    let refuse = || unreadable("journal", "it is no global-id and lsn");
+    let [text @ .., END] = key.get(..key.len().saturating_sub(8)).ok_or_else(refuse)? else { return Err(refuse()) };
+    GlobalId::try_new(self::text(text, "journal")?).map_err(|error| unreadable("journal", error))
+}
+
 /// (bucket, key).
 pub(crate) fn key_value(bucket: &BucketName, key: &str) -> Vec<u8> {
     let bucket = bucket.as_str().as_bytes();
@@ -204,5 +211,7 @@ mod tests {
         assert!((from.clone()..to.clone()).contains(&journal(&short, Lsn(u64::MAX))));
         assert!(!(from..to).contains(&journal(&long, Lsn(5))));
         assert_eq!(journal_lsn(&journal(&long, Lsn(5))), Some(Lsn(5)));
+        assert_eq!(journal_global_id(&journal(&long, Lsn(5))).expect("our own key"), long);
+        assert!(journal_global_id(b"short").is_err());
     }
 }

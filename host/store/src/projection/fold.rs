@@ -43,11 +43,11 @@ pub(super) struct Recent {
 
 /// A saga within one fold.
 #[derive(Default)]
-struct Folding {
+pub(super) struct Folding {
     before: Option<Summary>,
     /// None as long as late messages were dropped and nothing else happened: there is no saga to show, its journal was
     /// removed long ago.
-    saga: Option<Saga>,
+    pub(super) saga: Option<Saga>,
     /// Its journal cannot be read: what is listed of it stays as it is, and its neighbours go on.
     aside: bool,
 }
@@ -146,7 +146,7 @@ impl Projector {
 }
 
 impl Folding {
-    fn apply(&mut self, record: &Record) {
+    pub(super) fn apply(&mut self, record: &Record) {
         match &mut self.saga {
             Some(saga) => saga.apply(record),
             None if matches!(record.event, Event::LateDropped { .. }) => {}
@@ -279,15 +279,15 @@ impl<'a> Changes<'a> {
 }
 
 /// A saga's row in its error group.
-struct Member<'a> {
+pub(super) struct Member<'a> {
     summary: &'a Summary,
     trouble: &'a Trouble,
-    number: u64,
-    key: Vec<u8>,
+    pub(super) number: u64,
+    pub(super) key: Vec<u8>,
 }
 
 impl<'a> Member<'a> {
-    fn of(summary: &'a Summary) -> Option<Self> {
+    pub(super) fn of(summary: &'a Summary) -> Option<Self> {
         let trouble = summary.error()?;
         let number = group::number(summary.use_case.as_ref(), trouble);
         let key = index::member(number, trouble, &summary.global_id);
@@ -299,7 +299,7 @@ fn encode_counts(counts: &Counts) -> Vec<u8> {
     counts.iter().flat_map(|count| count.to_be_bytes()).collect()
 }
 
-fn decode_counts(bytes: &[u8]) -> Option<Counts> {
+pub(super) fn decode_counts(bytes: &[u8]) -> Option<Counts> {
     let (chunks, rest) = bytes.as_chunks::<8>();
     let counts: Vec<u64> = chunks.iter().map(|chunk| u64::from_be_bytes(*chunk)).collect();
     counts.try_into().ok().filter(|_| rest.is_empty())
