@@ -44,17 +44,6 @@ impl Installation {
         installation
     }
 
-    /// With the examples that `load` plays. A machine under load may take longer than the demonstration's half minute
-    /// to bring a customer.
-    pub fn for_load() -> Self {
-        let installation = Self::with_examples(&["exchange", "shop", "race"]);
-        let manifest = installation.manifest_text("race.payments.pay");
-        let patient = manifest.replace("timeout = \"30s\"", "timeout = \"30m\"");
-        assert_ne!(manifest, patient, "the example's time-out has another value now");
-        installation.manifest("race.payments.pay", &patient);
-        installation
-    }
-
     /// With the instrument served as `test.instrument.<name>` for each of these names, and a use case `play` of all.
     pub fn with_instruments(names: &[&str]) -> Self {
         let installation = Self::empty();

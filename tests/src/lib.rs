@@ -7,9 +7,7 @@ pub mod artefacts;
 pub mod check;
 pub mod host;
 pub mod installation;
-pub mod load;
 pub mod tidy;
-pub mod verdict;
 
 /// The examples of the pages are compiled like those of the code.
 #[cfg(doctest)]

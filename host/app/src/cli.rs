@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     act, bench, build, call, check, demo, doctor, errors, list, new, plugins, publish, run, show, signal, start, tail,
-    topics, use_cases,
+    topics, torture, use_cases,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -86,6 +86,8 @@ pub enum Command {
     Doctor(doctor::Options),
     /// Measure sagas per second and their latency.
     Bench(bench::Options),
+    /// Kill a host of its own at every moment that matters and hold it to its promises.
+    Torture(torture::Options),
 }
 
 /// Which host to ask, and how to print its answer.
@@ -116,7 +118,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// The list of the contract; `torture` comes with the kill matrix.
+    /// The list of the contract.
     #[test]
     fn every_verb_of_the_contract_exists() {
         let command = Cli::command();
@@ -144,6 +146,7 @@ mod tests {
             "doctor",
             "demo",
             "bench",
+            "torture",
         ] {
             assert!(verbs.contains(&verb), "{verb}");
         }

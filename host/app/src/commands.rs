@@ -19,6 +19,7 @@ pub mod signal;
 pub mod start;
 pub mod tail;
 pub mod topics;
+pub mod torture;
 pub mod use_cases;
 
 use crate::cli::Command;
@@ -50,5 +51,6 @@ pub fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Topics(options) => topics::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Bench(options) => bench::run(options),
+        Command::Torture(options) => torture::run(&options),
     }
 }

@@ -71,8 +71,8 @@ impl EmbeddedStore {
         self.inner.last_lsn
     }
 
-    /// Hold lists, counts and error groups against a fresh fold of the journal. Reads everything that is stored, so it is
-    /// for a store that no host uses at the moment. Blocks.
+    /// Hold lists, counts and error groups against a fresh fold of the journal. Reads everything that is stored, so it
+    /// is for a store that no host uses at the moment. Blocks.
     pub fn audit(&self) -> Result<Audit, Error> {
         let projected = read_lsn(&*self.inner.tables, keys::META_PROJECTED)?;
         audit::audit(&*self.inner.tables, projected)

@@ -37,8 +37,7 @@ impl Medium for Memory {
 async fn store() -> (Arc<MemoryTables>, Embedded) {
     let tables = Arc::new(MemoryTables::new());
     let subject = Embedded::open(Box::new(Memory(tables.clone())));
-    let [well, undone, waits, retries, fails] =
-        ["well", "undone", "waits", "retries", "fails"].map(|name| global_id(name));
+    let [well, undone, waits, retries, fails] = ["well", "undone", "waits", "retries", "fails"].map(global_id);
     submit(&subject, unit(completed(&well, 3, 0))).await;
     submit(&subject, unit([started(&undone, 2, 1), ended(&undone, 0, 5, EndStatus::Compensated)])).await;
     let waiting = Event::Waiting { key: wait_key("k"), reason: "not yet".to_owned(), until: at(90) };

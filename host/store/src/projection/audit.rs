@@ -1,5 +1,5 @@
-//! Holds the projection against the journal: every row that lists and error groups are read from, against a fresh fold of
-//! what was committed. Reads only; for a store that nobody writes to meanwhile.
+//! Holds the projection against the journal: every row that lists and error groups are read from, against a fresh fold
+//! of what was committed. Reads only; for a store that nobody writes to meanwhile.
 
 use std::collections::HashMap;
 
