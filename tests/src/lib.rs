@@ -5,8 +5,10 @@
 pub mod api;
 pub mod artefacts;
 pub mod check;
+pub mod crowd;
 pub mod host;
 pub mod installation;
+pub mod interpose;
 pub mod tidy;
 
 /// The examples of the pages are compiled like those of the code.

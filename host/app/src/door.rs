@@ -52,9 +52,13 @@ impl HostDoor {
         let engine = self.engine.get();
         match (&*self.readiness.read(), engine) {
             (Readiness::Ready, Some(engine)) => Ok(engine),
-            (Readiness::Ready | Readiness::Starting, _) => Err(Refusal::NotReady("it is starting".to_owned())),
-            (Readiness::Stopping, _) => Err(Refusal::NotReady("it is stopping".to_owned())),
-            (Readiness::Failed(reason), _) => Err(Refusal::NotReady(reason.clone())),
+            (Readiness::Ready | Readiness::Starting, _) => {
+                Err(Refusal::Stopped("it is starting, try again in a moment".to_owned()))
+            }
+            (Readiness::Stopping, _) => {
+                Err(Refusal::Stopped("it is stopping, ask the host that comes after it".to_owned()))
+            }
+            (Readiness::Failed(reason), _) => Err(Refusal::Stopped(reason.clone())),
         }
     }
 
@@ -82,7 +86,7 @@ impl Door for HostDoor {
         };
         let started = engine.start(wish).await.map_err(refused_start)?;
         if let Some(lsn) = started.lsn {
-            engine.durable(lsn).await.map_err(|stopped| Refusal::NotReady(stopped.to_string()))?;
+            engine.durable(lsn).await.map_err(|stopped| Refusal::Stopped(stopped.to_string()))?;
         }
         Ok(Started { global_id: started.global_id, existed: started.existed })
     }
@@ -164,7 +168,7 @@ fn refused_start(error: host_engine::StartError) -> Refusal {
         host_engine::StartError::BodyTooLarge { bytes_max } => Refusal::TooLarge { what: "body", bytes_max },
         host_engine::StartError::Busy { backlog } => Refusal::Busy { backlog },
         host_engine::StartError::Store(error) => Refusal::NotReady(error.to_string()),
-        host_engine::StartError::Stopped(error) => Refusal::NotReady(error.to_string()),
+        host_engine::StartError::Stopped(error) => Refusal::Stopped(error.to_string()),
     }
 }
 
@@ -176,7 +180,7 @@ fn refused(error: host_engine::Error) -> Refusal {
         }
         host_engine::Error::Store(error) => Refusal::NotReady(error.to_string()),
         host_engine::Error::Broker(error) => Refusal::NotReady(error.to_string()),
-        host_engine::Error::Stopped(error) => Refusal::NotReady(error.to_string()),
+        host_engine::Error::Stopped(error) => Refusal::Stopped(error.to_string()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! a driver; everybody else sees the traits.
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -69,8 +69,16 @@ fn embedded(
     Ok(Wired { commit: commit.clone(), store, broker, delays, close: Box::new(move || commit.close()) })
 }
 
+/// The database's folder in the data folder.
+const DATABASE: &str = "db";
+
+/// Where the embedded database of this configuration lies.
+pub fn database_dir(config: &Config) -> PathBuf {
+    config.data_dir.join(DATABASE)
+}
+
 fn open_database(data_dir: &Path, fail_points: &Arc<FailPoints>) -> anyhow::Result<Arc<dyn Tables>> {
-    let folder = data_dir.join("db");
+    let folder = data_dir.join(DATABASE);
     std::fs::create_dir_all(&folder).with_context(|| format!("making the data folder {}", folder.display()))?;
     if fail_points.is_armed(FailPoint::DuringCompaction) {
         let fail_points = fail_points.clone();

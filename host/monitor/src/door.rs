@@ -132,6 +132,7 @@ pub enum Readiness {
     Ready,
     Starting,
     Stopping,
+    /// In words for everybody: cause and cure, and no path.
     Failed(String),
 }
 
@@ -150,6 +151,10 @@ pub enum Refusal {
     WrongStatus { global_id: GlobalId, status: &'static str, verb: &'static str, possible: &'static str },
     #[error("too much work is waiting ({backlog} messages); try again later")]
     Busy { backlog: u64 },
+    /// The host is ending, or its disk failed. The reason is in words for everybody: it names no path.
+    #[error("the host takes no work: {0}")]
+    Stopped(String),
+    /// For a reason that may tell of the host's inside.
     #[error("the host takes no work: {0}")]
     NotReady(String),
 }

@@ -101,6 +101,7 @@ fn failed(error: &Error) -> Failed {
         Error::Table(table::Error::Failed { .. })
         | Error::Format { .. }
         | Error::InUse { .. }
+        | Error::Damaged(_)
         | Error::Open { .. }
         | Error::ShuttingDown => Failed::ForGood,
     }

@@ -22,6 +22,7 @@ use parking_lot::Mutex;
 
 use crate::projection::{Audit, ErrorGroup, ErrorQuery, GroupId, ListQuery, Page, Projector, Summary, audit, list};
 use crate::{Committed, Conflict, Error, JointStore, Snapshot, Statistics, Store};
+pub use format::FORMAT;
 use overlay::{Known, Overlay};
 use progress::{Family, Progress};
 use waiting::{Change, Waiting};

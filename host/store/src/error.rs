@@ -14,6 +14,10 @@ pub enum Error {
     InUse { folder: PathBuf },
     #[error("the database in {} cannot be opened: {cause}; {cure}", .folder.display())]
     Open { folder: PathBuf, cause: String, cure: &'static str },
+    #[error(
+        "{0}; nothing was changed; bring the folder back from a copy, or give up what is missing with saga doctor --accept-loss"
+    )]
+    Damaged(Damage),
     #[error("the data was written by format {found}, this host reads format {expected}; {cure}")]
     Format { found: u32, expected: u32, cure: &'static str },
     #[error("{what} in the store is corrupt: {cause}")]
@@ -22,6 +26,15 @@ pub enum Error {
     Cursor,
     #[error("the store is shutting down")]
     ShuttingDown,
+}
+
+/// A log that lost what had been acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the log {} is damaged at byte {at}: {what}", .file.display())]
+pub struct Damage {
+    pub file: PathBuf,
+    pub at: u64,
+    pub what: String,
 }
 
 /// What a caller can do about an error.
@@ -39,7 +52,11 @@ impl Error {
     pub fn remedy(&self) -> Remedy {
         match self {
             Error::Cursor => Remedy::GiveUp,
-            Error::InUse { .. } | Error::Open { .. } | Error::Format { .. } | Error::Corrupt { .. } => Remedy::Operator,
+            Error::InUse { .. }
+            | Error::Open { .. }
+            | Error::Format { .. }
+            | Error::Damaged(_)
+            | Error::Corrupt { .. } => Remedy::Operator,
             Error::Table(table::Error::Corrupt { .. }) => Remedy::Operator,
             Error::Table(table::Error::Failed { .. }) | Error::ShuttingDown => Remedy::AfterRestart,
         }

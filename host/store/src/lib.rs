@@ -21,7 +21,7 @@ use host_core::table::Batch;
 use host_core::time::Timestamp;
 use host_core::unit::{Mark, Parked, ParkedId, RememberedSignal, Unit};
 
-pub use error::{Conflict, Error, Remedy};
+pub use error::{Conflict, Damage, Error, Remedy};
 pub use projection::{Audit, Difference, ErrorGroup, ErrorQuery, GroupId, ListQuery, Page, Summary, Trouble};
 
 /// Reads of everything that survives, and the projection's writes. Every other write goes through a commit.

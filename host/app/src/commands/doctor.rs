@@ -9,8 +9,9 @@ use clap::Args;
 
 use crate::cli::Target;
 use crate::config::{self, Config, KEYS, Loaded};
-use crate::exit::Exit;
+use crate::exit::{Exit, Stop};
 use crate::terminal::{Field, Terminal, Tone, printable, say};
+use crate::wiring;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -24,6 +25,11 @@ pub struct Options {
     /// Configuration file; ./saga.toml if there is one, else the defaults.
     #[arg(long, value_name = "FILE", env = "SAGA_CONFIG")]
     pub config: Option<PathBuf>,
+
+    /// Give up what a damaged log has lost, so that the host starts without it. A copy of the data is kept. Nothing
+    /// else is looked at. Bring the folder back from a copy instead, if there is one.
+    #[arg(long)]
+    pub accept_loss: bool,
 
     #[command(flatten)]
     pub target: Target,
@@ -83,6 +89,9 @@ impl Check {
 }
 
 pub fn run(options: &Options) -> anyhow::Result<Exit> {
+    if options.accept_loss {
+        return accept_loss(options);
+    }
     let mut checks = vec![Check::ok(
         "versions",
         format!("saga {}, steps of saga:step@{}", env!("CARGO_PKG_VERSION"), host_runtime::STEP_VERSION),
@@ -116,6 +125,19 @@ fn configuration(loaded: &Result<Loaded, config::Mistakes>) -> Vec<Check> {
             mistakes.0.iter().map(|mistake| Check::problem("configuration", mistake.to_string())).collect()
         }
     }
+}
+
+fn accept_loss(options: &Options) -> anyhow::Result<Exit> {
+    let loaded = config::load(options.config.as_deref()).map_err(|mistakes| Stop::usage(mistakes.to_string()))?;
+    let folder = wiring::database_dir(&loaded.config);
+    match host_store::backends::fjall::accept_loss(&folder)? {
+        Some(loss) => {
+            say(format_args!("given up: {}", loss.damage))?;
+            say(format_args!("the folder as it was is kept in {}", loss.kept.display()))?;
+        }
+        None => say(format_args!("nothing is damaged in the log in {}; nothing was changed", folder.display()))?,
+    }
+    Ok(Exit::Success)
 }
 
 fn exit(checks: &[Check]) -> Exit {

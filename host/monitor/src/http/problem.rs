@@ -100,6 +100,7 @@ impl Problem {
             | host_store::Error::Format { .. }
             | host_store::Error::Corrupt { .. }
             | host_store::Error::InUse { .. }
+            | host_store::Error::Damaged(_)
             | host_store::Error::Open { .. } => Self::internal(doing, error),
         }
     }
@@ -121,7 +122,7 @@ pub(crate) fn code_of(refusal: &Refusal) -> Code {
         Refusal::TooLarge { .. } => Code::TooLarge,
         Refusal::WrongStatus { .. } => Code::WrongStatus,
         Refusal::Busy { .. } => Code::Busy,
-        Refusal::NotReady(_) => Code::NotReady,
+        Refusal::Stopped(_) | Refusal::NotReady(_) => Code::NotReady,
     }
 }
 
@@ -144,7 +145,8 @@ pub(crate) fn told(refusal: &Refusal) -> String {
         | Refusal::BodyRefused { .. }
         | Refusal::TooLarge { .. }
         | Refusal::WrongStatus { .. }
-        | Refusal::Busy { .. } => refusal.to_string(),
+        | Refusal::Busy { .. }
+        | Refusal::Stopped(_) => refusal.to_string(),
     }
 }
 

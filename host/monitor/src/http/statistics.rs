@@ -40,10 +40,7 @@ fn unready(app: &App) -> Option<String> {
         Readiness::Ready => None,
         Readiness::Starting => Some("the host is starting".to_owned()),
         Readiness::Stopping => Some("the host is stopping".to_owned()),
-        // Why goes to the log only: it may tell of the host's inside, and probes need no token.
-        Readiness::Failed(_) => {
-            Some("the host has failed; its log says why, restart it when the cause is cured".to_owned())
-        }
+        Readiness::Failed(why) => Some(format!("the host has failed: {why}")),
     }
 }
 

@@ -7,7 +7,7 @@ use super::keys;
 use crate::Error;
 
 /// Written when the folder is made. A change of any key or value layout raises it.
-pub(crate) const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 1;
 
 /// Accept tables of this format, mark empty ones with it, refuse all others.
 pub(crate) fn check(tables: &dyn Tables) -> Result<(), Error> {

@@ -36,6 +36,11 @@ pub(super) fn keyspace(table: Table) -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes(table))
 }
 
+/// The marks of the batches: one small row, written anew with each.
+pub(super) fn marks() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes(Table::Meta))
+}
+
 /// When a table's memtable is written out. Larger means fewer flushes and merges, which compete with the steps for two
 /// cores (measured: 64 MiB instead of 16 takes 40 % off the processor time of a commit), but more memory under load and
 /// after a restart, which fills the memtables again from the log. Up to four more of each may wait for their flush
