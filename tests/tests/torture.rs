@@ -57,6 +57,9 @@ fn a_host_that_dies_anywhere_keeps_every_promise() {
         assert!(row["kills"].as_u64() > Some(0), "no host died at {name}");
         assert!(row["sagas"].as_u64() > Some(0), "no saga was under way at {name}");
     }
+    for witness in ["by-answers", "by-live-events"] {
+        assert!(report["told"][witness].as_u64() > Some(100), "hardly an end was told {witness}");
+    }
     for (member, at_least) in [("sagas", 500), ("completed", 300), ("compensated", 50)] {
         assert!(report[member].as_u64() > Some(at_least), "too little happened to show anything: {member}");
     }

@@ -1,5 +1,6 @@
 //! The HTTP interface as the load generator uses it: status and text, and no answer at all is an ordinary case.
 
+use std::io::{BufRead as _, BufReader};
 use std::time::Duration;
 
 /// How long an answer may take, beyond what it was asked to wait.
@@ -50,6 +51,17 @@ impl Api {
         }
         read(request.send(body))
     }
+}
+
+/// How long one stream of events is followed. Silence must not outlast the round.
+const FOLLOW_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// The data of live events, for a moment. They come while they are read; what went by between two calls was not heard.
+pub fn events(base: &str) -> Option<impl Iterator<Item = String> + use<>> {
+    let config = ureq::Agent::config_builder().timeout_global(Some(FOLLOW_TIME_MAX)).proxy(None).build();
+    let response = config.new_agent().get(format!("{base}/v1/events")).call().ok()?;
+    let lines = BufReader::new(response.into_body().into_reader()).lines().map_while(Result::ok);
+    Some(lines.filter_map(|line| line.strip_prefix("data: ").map(str::to_owned)))
 }
 
 fn read(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Option<Answer> {

@@ -160,7 +160,7 @@ mod tests {
 
     fn wish(use_case: &str, body: Value) -> Wish {
         let (use_case, expected) = (use_case.to_owned(), End::Completed);
-        Wish { use_case, body, expected, is_accepted: true, told: Vec::new() }
+        Wish { use_case, body, expected, is_accepted: true, told: Vec::new(), heard: Vec::new() }
     }
 
     /// Two orders, one of them undone, a shop order of each end, a payment with its customer, a review of each end.

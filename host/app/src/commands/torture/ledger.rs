@@ -30,6 +30,8 @@ enum Line {
     Accepted { id: String },
     /// The host said how it ended.
     Told { id: String, status: String },
+    /// A live event said that it had ended then.
+    Heard { id: String, at: String },
 }
 
 /// One saga, as the ledger tells it.
@@ -41,6 +43,8 @@ pub struct Wish {
     pub is_accepted: bool,
     /// Every end that the host told.
     pub told: Vec<String>,
+    /// When it ended, by every live event that said so.
+    pub heard: Vec<String>,
 }
 
 impl Ledger {
@@ -63,6 +67,10 @@ impl Ledger {
         self.write(&Line::Told { id: id.to_owned(), status: status.to_owned() })
     }
 
+    pub fn heard(&self, id: &str, at: &str) -> anyhow::Result<()> {
+        self.write(&Line::Heard { id: id.to_owned(), at: at.to_owned() })
+    }
+
     fn write(&self, line: &Line) -> anyhow::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
@@ -80,22 +88,32 @@ fn read(path: &Path) -> anyhow::Result<BTreeMap<String, Wish>> {
     let file = File::open(path).with_context(|| format!("reading the ledger {}", path.display()))?;
     let mut wishes = BTreeMap::new();
     for (line, number) in BufReader::new(file).lines().zip(1..) {
-        let line = serde_json::from_str(&line?).with_context(|| format!("{} line {number}", path.display()))?;
-        let (id, told) = match line {
-            Line::Wish { id, use_case, body, expected } => {
-                let wish = Wish { use_case, body, expected, is_accepted: false, told: Vec::new() };
-                wishes.insert(id, wish);
-                continue;
-            }
-            Line::Accepted { id } => (id, None),
-            Line::Told { id, status } => (id, Some(status)),
-        };
-        let wish =
-            wishes.get_mut(&id).with_context(|| format!("{} line {number}: nobody wished {id}", path.display()))?;
-        wish.is_accepted = true;
-        wish.told.extend(told);
+        let place = || format!("{} line {number}", path.display());
+        let line = serde_json::from_str(&line?).with_context(place)?;
+        enter(&mut wishes, line).with_context(place)?;
     }
     Ok(wishes)
+}
+
+fn enter(wishes: &mut BTreeMap<String, Wish>, line: Line) -> anyhow::Result<()> {
+    match line {
+        Line::Accepted { id } => wish_of(wishes, &id)?.is_accepted = true,
+        Line::Told { id, status } => {
+            let wish = wish_of(wishes, &id)?;
+            wish.is_accepted = true;
+            wish.told.push(status);
+        }
+        Line::Heard { id, at } => wish_of(wishes, &id)?.heard.push(at),
+        Line::Wish { id, use_case, body, expected } => {
+            let wish = Wish { use_case, body, expected, is_accepted: false, told: Vec::new(), heard: Vec::new() };
+            wishes.insert(id, wish);
+        }
+    }
+    Ok(())
+}
+
+fn wish_of<'a>(wishes: &'a mut BTreeMap<String, Wish>, id: &str) -> anyhow::Result<&'a mut Wish> {
+    wishes.get_mut(id).with_context(|| format!("nobody wished {id}"))
 }
 
 #[cfg(test)]
@@ -117,9 +135,10 @@ mod tests {
         }
         ledger.accepted("a").expect("a line");
         ledger.told("b", "completed").expect("a line");
+        ledger.heard("c", "2026-11-25T17:00:00.000Z").expect("a line");
         let wishes = ledger.read_back().expect("our own lines");
-        let known: Vec<_> = wishes.values().map(|wish| (wish.is_accepted, wish.told.len())).collect();
-        assert_eq!(known, [(true, 0), (true, 1), (false, 0)]);
+        let known = wishes.values().map(|wish| (wish.is_accepted, wish.told.len(), wish.heard.len()));
+        assert_eq!(known.collect::<Vec<_>>(), [(true, 0, 0), (true, 1, 0), (false, 0, 1)]);
         assert_eq!(wishes["a"].body["quantity"], 2);
     }
 

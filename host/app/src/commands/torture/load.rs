@@ -7,7 +7,7 @@ use fastrand::Rng;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::api::{Answer, Api};
+use super::api::{Answer, Api, events};
 use super::ledger::Ledger;
 use super::plan::{self, Planned};
 use super::row::Row;
@@ -83,6 +83,28 @@ pub fn client(field: &Field, name: &str, seed: u64) -> anyhow::Result<()> {
         let insist = if together.len() > 1 { Insist::ToTheEnd } else { Insist::ForAWhile };
         for planned in &together {
             start(field, &api, &mut rng, planned, insist, &padding)?;
+        }
+    }
+    Ok(())
+}
+
+/// Listen to live events until the field is stopped, and write down every end that is told.
+pub fn listen(field: &Field) -> anyhow::Result<()> {
+    while !field.is_over() {
+        let Some(events) = field.base().and_then(|base| events(&base)) else {
+            std::thread::sleep(Duration::from_millis(10));
+            continue;
+        };
+        for event in events {
+            let event: Value = serde_json::from_str(&event).unwrap_or_default();
+            if let (Some("ended"), Some(id), Some(at)) =
+                (event["event"].as_str(), event["global-id"].as_str(), event["at"].as_str())
+            {
+                field.ledger.heard(id, at)?;
+            }
+            if field.is_over() {
+                break;
+            }
         }
     }
     Ok(())

@@ -35,6 +35,8 @@ impl Report {
         sum.sagas += outcome.sagas;
         sum.completed += outcome.completed;
         sum.compensated += outcome.compensated;
+        sum.told += outcome.told;
+        sum.heard += outcome.heard;
         sum.violations.extend(outcome.violations);
     }
 
@@ -82,6 +84,10 @@ impl Report {
             "compensated": self.sum(|outcome| outcome.compensated),
             "violations": self.violations().collect::<Vec<_>>(),
             "seed": self.seed,
+            "told": {
+                "by-answers": self.sum(|outcome| outcome.told),
+                "by-live-events": self.sum(|outcome| outcome.heard),
+            },
             "seconds": self.took.as_secs_f64().round(),
             "rows": rows,
             "kept": self.kept,
@@ -106,6 +112,8 @@ impl Report {
         };
         let (kills, sagas) = (self.kills(), self.sagas());
         lines.push(format!("{kills} kills, {sagas} sagas in {}: {verdict}", span(self.took)));
+        let (told, heard) = (self.sum(|outcome| outcome.told), self.sum(|outcome| outcome.heard));
+        lines.push(format!("held to {told} ends that clients were told, and to {heard} that live events told"));
         lines.extend(self.violations().take(SHOWN_MAX).map(|what| format!("  {what}")));
         let hidden = self.violation_count().saturating_sub(SHOWN_MAX);
         if hidden > 0 {
@@ -131,7 +139,7 @@ mod tests {
         let mut report = Report::new(7, &Row::ALL);
         let violations = violations.iter().map(|what| (*what).to_owned()).collect();
         report.add(Row::Random, Outcome { kills: 3, sagas: 40, completed: 30, compensated: 10, ..Outcome::default() });
-        let outcome = Outcome { kills: 2, sagas: 5, completed: 5, compensated: 0, violations };
+        let outcome = Outcome { kills: 2, sagas: 5, completed: 5, violations, ..Outcome::default() };
         report.add(Row::At(FailPoint::BeforeSync), outcome);
         report.again = "saga torture --seconds 60 --seed 7".to_owned();
         report

@@ -13,7 +13,7 @@ use super::child::{Heard, Host, died};
 use super::evidence::{self, Folder};
 use super::installation::{FINISHED_KEPT, Installation};
 use super::ledger::{Ledger, Wish};
-use super::load::{Field, client, replace_plugins};
+use super::load::{Field, client, listen, replace_plugins};
 use super::plan::End;
 use super::row::Row;
 use super::verdict::{end, judge};
@@ -62,6 +62,10 @@ pub struct Outcome {
     pub sagas: u64,
     pub completed: u64,
     pub compensated: u64,
+    /// Ends that clients were told.
+    pub told: u64,
+    /// Ends that live events told.
+    pub heard: u64,
     pub violations: Vec<String>,
 }
 
@@ -105,6 +109,7 @@ impl Round<'_> {
                 let (name, seed) = (format!("t{}-{number}", self.number), seeds.u64(..));
                 workers.push(scope.spawn(move || client(field, &name, seed)));
             }
+            workers.push(scope.spawn(move || listen(field)));
             if self.row.replaces_plugins() {
                 let seed = seeds.u64(..);
                 workers.push(scope.spawn(move || replace_plugins(field, installation, seed)));
@@ -207,6 +212,8 @@ impl Round<'_> {
         let status_of = |id: &str| statuses.get(id).and_then(Option::as_deref);
         for (id, wish) in wishes {
             outcome.sagas += u64::from(status_of(id).is_some());
+            outcome.told += wish.told.len() as u64;
+            outcome.heard += wish.heard.len() as u64;
             let Some(end) = end(status_of(id)) else { continue };
             match end {
                 End::Completed => outcome.completed += 1,

@@ -42,7 +42,7 @@ impl Row {
             FailPoint::BeforeExecute | FailPoint::DuringExecute | FailPoint::AfterExecute => 800,
             // Each batch: from the first one after the start to the midst of the load.
             FailPoint::BeforeCommit | FailPoint::BeforeSync | FailPoint::AfterCommit => 200,
-            FailPoint::DuringReload => 3,
+            FailPoint::DuringReload => 2,
             // Each row that a merge reads: from its beginning to its end.
             FailPoint::DuringCompaction => 600,
         };

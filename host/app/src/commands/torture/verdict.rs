@@ -12,7 +12,7 @@ use super::plan::End;
 pub fn judge(wish: &Wish, status: Option<&str>, records: &[Record]) -> Vec<String> {
     let Some(status) = status else {
         let mut wrong = Vec::new();
-        if wish.is_accepted {
+        if wish.is_accepted || !wish.heard.is_empty() {
             wrong.push("it was acknowledged and is lost: the host knows no such saga".to_owned());
         }
         if !records.is_empty() {
@@ -26,6 +26,10 @@ pub fn judge(wish: &Wish, status: Option<&str>, records: &[Record]) -> Vec<Strin
     let mut wrong = Vec::new();
     let told = wish.told.iter().filter(|told| *told != status);
     wrong.extend(told.map(|told| format!("its client was told {told}, and it is {status}")));
+    let ended: Vec<String> =
+        records.iter().filter(|record| is_end(record)).map(|record| record.at.to_string()).collect();
+    let heard = wish.heard.iter().filter(|heard| !ended.contains(heard));
+    wrong.extend(heard.map(|heard| format!("a live event told that it ended at {heard}, its journal says {ended:?}")));
     if status != wish.expected.as_str() {
         let expected = wish.expected.as_str();
         wrong.push(format!("it is {status}, and everything it meets leads to {expected}: {}", reason(records)));
@@ -49,6 +53,10 @@ pub fn end(status: Option<&str>) -> Option<End> {
         "compensated" => Some(End::Compensated),
         _ => None,
     }
+}
+
+fn is_end(record: &Record) -> bool {
+    matches!(record.event, Event::Ended { .. })
 }
 
 fn standing(status: &str, records: &[Record]) -> String {

@@ -77,7 +77,14 @@ fn compensated() -> Vec<Record> {
 
 fn wish(expected: End) -> Wish {
     let told = vec![expected.as_str().to_owned()];
-    Wish { use_case: "x".to_owned(), body: serde_json::Value::Null, expected, is_accepted: true, told }
+    Wish {
+        use_case: "x".to_owned(),
+        body: serde_json::Value::Null,
+        expected,
+        is_accepted: true,
+        told,
+        heard: Vec::new(),
+    }
 }
 
 /// The one violation, which says this.
@@ -139,6 +146,17 @@ fn a_saga_that_does_not_end_is_named_with_where_it_stands() {
 fn a_client_that_was_told_otherwise_is_named() {
     let told = Wish { told: vec!["completed".to_owned()], ..wish(End::Compensated) };
     assert_names(&judge(&told, Some("compensated"), &compensated()), "was told completed, and it is compensated");
+}
+
+#[test]
+fn a_live_event_about_an_end_that_was_taken_back_is_named() {
+    let at = |ms: u64| vec![Timestamp::from_ms(1_795_000_000_000 + ms).to_string()];
+    let heard = Wish { heard: at(0), ..wish(End::Completed) };
+    assert_eq!(judge(&heard, Some("completed"), &completed()), Vec::<String>::new());
+    let heard = Wish { heard: at(1), ..wish(End::Completed) };
+    assert_names(&judge(&heard, Some("completed"), &completed()), "a live event told that it ended at");
+    let heard = Wish { is_accepted: false, told: Vec::new(), ..heard };
+    assert_names(&judge(&heard, None, &[]), "acknowledged and is lost");
 }
 
 #[test]
