@@ -7,6 +7,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # The one folder that builds, tests and the nested builds of example steps write to.
 target_dir="${CARGO_TARGET_DIR:-target}"
 saga_bin="$target_dir/release/saga"
+# The tool that checks the HTTP API, and its version.
+schemathesis_dir="$target_dir/schemathesis"
+schemathesis_version=4.32.5
 
 say() { printf '\n==> %s\n' "$*" >&2; }
 

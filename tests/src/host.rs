@@ -25,6 +25,8 @@ pub struct Host {
     pub api: Api,
     port: u16,
     environment: Vec<(String, String)>,
+    /// What a shell does before it becomes the host: `ulimit …`.
+    before: Option<String>,
     child: Option<Child>,
 }
 
@@ -36,12 +38,24 @@ impl Host {
 
     /// The same with more environment variables.
     pub fn start_with(installation: Installation, environment: &[(&str, &str)]) -> Self {
-        let port = free_port();
-        let api = Api::new(&format!("http://127.0.0.1:{port}"));
-        let mut host = Self { installation, api, port, environment: Vec::new(), child: None };
+        let mut host = Self::prepared(installation);
         host.set_environment(environment);
         host.start_again();
         host
+    }
+
+    /// Start it from a shell that first limits itself: `ulimit -n 300`.
+    pub fn start_after(installation: Installation, before: &str) -> Self {
+        let mut host = Self::prepared(installation);
+        host.before = Some(before.to_owned());
+        host.start_again();
+        host
+    }
+
+    fn prepared(installation: Installation) -> Self {
+        let port = free_port();
+        let api = Api::new(&format!("http://127.0.0.1:{port}"));
+        Self { installation, api, port, environment: Vec::new(), before: None, child: None }
     }
 
     /// Start it again after it was killed or stopped, and wait until it takes work.
@@ -70,7 +84,14 @@ impl Host {
                 .open(self.installation.path().join(name))
                 .expect("the folder is ours")
         };
-        let mut command = Command::new(artefacts::saga());
+        let mut command = match &self.before {
+            None => Command::new(artefacts::saga()),
+            Some(before) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("{before} && exec \"$0\" \"$@\"")]).arg(artefacts::saga());
+                shell
+            }
+        };
         for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("SAGA_")) {
             command.env_remove(key);
         }
@@ -108,6 +129,19 @@ impl Host {
     pub fn wait_for_end(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the host is running");
         until("the host ends by itself", || child.try_wait().expect("our own child can be waited for"))
+    }
+
+    /// How many files the host may have open now.
+    pub fn open_files_max(&self) -> u64 {
+        let id = self.child.as_ref().expect("the host is running").id();
+        let limits = std::fs::read_to_string(format!("/proc/{id}/limits")).expect("the process exists");
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the kernel tells it");
+        line.split_whitespace().nth(3).and_then(|number| number.parse().ok()).expect("it is a number")
+    }
+
+    /// Where the host listens.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Resident memory in KiB, as the kernel counts it.

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::descriptors;
 use crate::door::HostDoor;
 use crate::use_cases::UseCases;
 use crate::wiring::{self, Wired};
@@ -195,7 +196,7 @@ fn monitor_options(config: &Config) -> host_monitor::Options {
     let limits = host_monitor::Limits {
         body_bytes_max: config.limits.body.as_usize(),
         meta_bytes_max: config.limits.meta.as_usize(),
-        connection_count_max: config.limits.connections,
+        connection_count_max: descriptors::room_for(config.limits.connections),
         ..host_monitor::Limits::default()
     };
     let token = config.token.as_ref().map(|token| token.reveal().to_owned());

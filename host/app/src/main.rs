@@ -10,6 +10,7 @@ mod cli;
 mod client;
 mod commands;
 mod config;
+mod descriptors;
 mod door;
 mod embedded;
 mod exit;

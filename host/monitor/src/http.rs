@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE};
 use axum::http::{HeaderValue, Method, Response, StatusCode};
@@ -59,6 +59,8 @@ pub(crate) struct App {
     pub(crate) limits: Limits,
     pub(crate) turns: Turns,
     guard: Guard,
+    /// What `/openapi.json` answers.
+    description: Bytes,
     pub(crate) stop: CancellationToken,
     /// Work that goes on when its client has gone.
     pub(crate) tasks: TaskTracker,
@@ -110,6 +112,7 @@ impl App {
             metrics: shared.metrics,
             turns: Turns::new(&limits),
             limits,
+            description: pages::description(token.is_some()),
             guard: Guard::new(token),
             stop: shared.stop,
             tasks: shared.tasks,
@@ -140,7 +143,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
     let began = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, |path| routes::name(path.as_str()));
-    let response = match app.guard.check(request.uri(), request.headers()) {
+    let response = match app.guard.check(request.uri(), request.version(), request.headers()) {
         Ok(()) => with_problem(next.run(request).await),
         Err(problem) => problem.into_response(),
     };

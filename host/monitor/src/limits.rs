@@ -62,12 +62,14 @@ impl Default for Limits {
     }
 }
 
+/// Connections that wait to be accepted: what a Linux kernel allows if nobody changed it.
+pub(crate) const ACCEPT_QUEUE_MAX: u32 = 4096;
 /// Bytes of a request's head: a trace context, a token and a key fit many times over.
 pub(crate) const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Bytes of an act's JSON body: a reason at its bound, every character escaped, and the other fields.
 pub(crate) const ACT_BYTES_MAX: usize = 32 << 10;
-/// Bytes of a name in `who`: a mail address fits.
-pub(crate) const WHO_BYTES_MAX: usize = 256;
+/// Characters of a name in `who`: a mail address fits.
+pub(crate) const WHO_CHARACTERS_MAX: usize = 256;
 /// A body over its bound is read and thrown away up to here, so that the client hears the answer instead of a reset.
 pub(crate) const DRAIN_BYTES_MAX: usize = 16 << 20;
 /// Entries of a page if the caller does not say.

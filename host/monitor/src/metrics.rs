@@ -35,6 +35,37 @@ pub(crate) struct Metrics {
     projection_is_stopped: AtomicBool,
     connections_open: AtomicU64,
     connections_refused: AtomicU64,
+    /// In the order of `Cut::ALL`.
+    connections_cut: [AtomicU64; Cut::ALL.len()],
+}
+
+/// Why the host ended a connection that its client had not ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// It was idle, and another one needed its place.
+    MadeRoom,
+    /// It was idle for too long.
+    Idle,
+    /// A head that did not come to its end.
+    SlowHead,
+    /// The client took nothing of its answer.
+    StoppedReading,
+    /// What it sent is no HTTP, or a head too large.
+    Malformed,
+}
+
+impl Cut {
+    const ALL: [Cut; 5] = [Cut::MadeRoom, Cut::Idle, Cut::SlowHead, Cut::StoppedReading, Cut::Malformed];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Cut::MadeRoom => "made-room",
+            Cut::Idle => "idle",
+            Cut::SlowHead => "slow-head",
+            Cut::StoppedReading => "stopped-reading",
+            Cut::Malformed => "malformed",
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -132,6 +163,10 @@ impl Metrics {
         add(&self.connections_refused, 1);
     }
 
+    pub(crate) fn connection_cut(&self, why: Cut) {
+        add(&self.connections_cut[why as usize], 1);
+    }
+
     /// Write the monitor's own metrics.
     pub(crate) fn render(&self, page: &mut Page) {
         page.counter(names::SAGAS_STARTED, &[], get(&self.sagas_started));
@@ -151,6 +186,9 @@ impl Metrics {
         }
         page.gauge(names::HTTP_CONNECTIONS, &[], get(&self.connections_open) as f64);
         page.counter(names::HTTP_CONNECTIONS_REFUSED, &[], get(&self.connections_refused));
+        for (why, count) in Cut::ALL.iter().zip(&self.connections_cut) {
+            page.counter(names::HTTP_CONNECTIONS_CUT, &[("why", why.as_str())], get(count));
+        }
         page.counter(names::RECORDS_PROJECTED, &[], get(&self.records_projected));
         page.counter(names::RECORDS_NOT_PROJECTED, &[], get(&self.records_not_projected));
     }

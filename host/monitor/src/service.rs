@@ -7,7 +7,7 @@ use std::time::Duration;
 use host_broker::Broker;
 use host_core::id::GlobalId;
 use host_store::{Committed, Store};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use crate::door::Door;
 use crate::error::Error;
 use crate::follow::Follower;
 use crate::http::{self, App, Rooms, Server, Shared};
-use crate::limits::{Limits, PROJECTOR_QUEUE_BATCHES};
+use crate::limits::{ACCEPT_QUEUE_MAX, Limits, PROJECTOR_QUEUE_BATCHES};
 use crate::live::{Hub, Subscription};
 use crate::metrics::Metrics;
 use crate::projector::Projector;
@@ -68,7 +68,7 @@ impl Monitor {
     pub async fn start(options: Options, inputs: Inputs) -> Result<Handle, Error> {
         check_token(&options)?;
         let bind = |cause| Error::Bind { listen: options.listen, cause };
-        let listener = TcpListener::bind(options.listen).await.map_err(bind)?;
+        let listener = listen(options.listen).map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
 
         let (stop_http, stop_follower) = (CancellationToken::new(), CancellationToken::new());
@@ -112,6 +112,15 @@ impl Monitor {
             tasks,
         })
     }
+}
+
+/// A socket whose queue takes in thousands who come at once: a client that finds it full is only heard a second later.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // So that a host can follow another one on the same address at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(ACCEPT_QUEUE_MAX)
 }
 
 fn check_token(options: &Options) -> Result<(), Error> {

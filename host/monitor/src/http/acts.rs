@@ -14,7 +14,7 @@ use super::parameters::{Segment, invalid};
 use super::problem::Problem;
 use super::{App, body};
 use crate::door::Act;
-use crate::limits::WHO_BYTES_MAX;
+use crate::limits::WHO_CHARACTERS_MAX;
 use crate::view;
 
 /// Who acts, if the caller does not say.
@@ -35,8 +35,9 @@ impl Wish {
         let mut wish: Wish = body::small(app, request).await?;
         wish.reason = wish.reason.filter(|reason| !reason.trim().is_empty());
         wish.who = wish.who.filter(|who| !who.trim().is_empty());
-        if wish.who.as_ref().is_some_and(|who| who.len() > WHO_BYTES_MAX || who.chars().any(char::is_control)) {
-            return Err(invalid("who", &format!("write a name of at most {WHO_BYTES_MAX} printable bytes")));
+        let is_name = |who: &String| who.chars().count() <= WHO_CHARACTERS_MAX && !who.chars().any(char::is_control);
+        if !wish.who.as_ref().is_none_or(is_name) {
+            return Err(invalid("who", &format!("write a name of at most {WHO_CHARACTERS_MAX} printable characters")));
         }
         Ok(wish)
     }

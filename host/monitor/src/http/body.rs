@@ -1,7 +1,7 @@
 //! Reading a request's body: bounded in size, in time, and in what all bodies together may hold.
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, Request};
 use bytes::BytesMut;
 use futures_util::StreamExt;
@@ -37,14 +37,20 @@ pub(crate) async fn read(app: &App, request: Request<Body>, bytes_max: usize) ->
     let in_time = tokio::time::timeout(app.limits.body_timeout, async {
         let expected = declared.unwrap_or(bytes_max);
         if expected > bytes_max {
-            drain(body, expected).await;
+            // A client that waits to be told to go on has sent nothing, and is told not to.
+            if !parts.headers.contains_key(EXPECT) {
+                drain(body, expected).await;
+            }
             return Err(too_large(bytes_max));
         }
         let share = share(app, expected).await?;
         match collect(body, bytes_max).await {
             Ok(bytes) => Ok(Received { bytes, _share: share }),
             Err(Cut::TooLarge) => Err(too_large(bytes_max)),
-            Err(Cut::Broken) => Err(Problem::new(Code::InvalidJson, "the body ended before its declared length")),
+            Err(Cut::Broken) => Err(Problem::new(
+                Code::BadRequest,
+                "the body is not framed as its headers say: its length or its chunks",
+            )),
         }
     });
     in_time.await.unwrap_or_else(|_| {

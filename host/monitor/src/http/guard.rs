@@ -1,7 +1,7 @@
 //! Who may ask: the bearer token, and, where there is none, no web page of a stranger.
 
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, Uri, Version};
 
 use super::problem::{Code, Problem};
 
@@ -21,7 +21,8 @@ impl Guard {
         token.map_or(Guard::Loopback, Guard::Token)
     }
 
-    pub(crate) fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    pub(crate) fn check(&self, uri: &Uri, version: Version, headers: &HeaderMap) -> Result<(), Problem> {
+        check_host(version, headers)?;
         if OPEN_PATHS.contains(&uri.path()) {
             return Ok(());
         }
@@ -29,6 +30,17 @@ impl Guard {
             Guard::Token(token) => check_token(token, headers),
             Guard::Loopback => check_loopback(uri, headers),
         }
+    }
+}
+
+/// Which host is meant must not be open to two readings (RFC 9112, 3.2).
+fn check_host(version: Version, headers: &HeaderMap) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(_), None) => Ok(()),
+        (None, _) if version < Version::HTTP_11 => Ok(()),
+        (None, _) => Err(Problem::new(Code::BadRequest, "the header host is missing; HTTP/1.1 demands it")),
+        (Some(_), Some(_)) => Err(Problem::new(Code::BadRequest, "the header host stands there twice; send it once")),
     }
 }
 
@@ -99,7 +111,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).expect("a header value")))
             .collect();
-        guard.check(&path.parse().expect("a path"), &headers).map_err(|problem| problem.code)
+        guard.check(&path.parse().expect("a path"), Version::HTTP_10, &headers).map_err(|problem| problem.code)
     }
 
     #[test]
@@ -128,6 +140,21 @@ mod tests {
         }
         let absolute = "http://evil.example/v1/sagas";
         assert_eq!(ask(&Guard::Loopback, absolute, &[(HOST, "localhost")]), Err(Code::ForbiddenOrigin));
+    }
+
+    #[test]
+    fn a_request_of_http_1_1_names_its_host_once() {
+        let check = |version, hosts: &[&'static str]| {
+            let headers = hosts.iter().map(|host| (HOST, HeaderValue::from_static(host))).collect();
+            Guard::Loopback
+                .check(&"/healthz".parse().expect("a path"), version, &headers)
+                .map_err(|problem| problem.code)
+        };
+        assert_eq!(check(Version::HTTP_11, &["localhost"]), Ok(()));
+        assert_eq!(check(Version::HTTP_10, &[]), Ok(()));
+        assert_eq!(check(Version::HTTP_11, &[]), Err(Code::BadRequest));
+        assert_eq!(check(Version::HTTP_11, &["localhost", "localhost"]), Err(Code::BadRequest));
+        assert_eq!(check(Version::HTTP_10, &["localhost", "evil.example"]), Err(Code::BadRequest));
     }
 
     #[test]

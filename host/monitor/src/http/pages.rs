@@ -1,9 +1,13 @@
 //! `GET /`, `/openapi.json`, `/docs/errors/{code}`: what tells people and programs how to go on.
 
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
-use serde_json::json;
+use std::sync::Arc;
 
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::App;
 use super::parameters::Segment;
 use super::problem::{Code, Problem};
 use super::routes;
@@ -26,8 +30,15 @@ pub(crate) async fn root() -> Response<Body> {
     )
 }
 
-pub(crate) async fn openapi() -> Response<Body> {
-    super::with_type(StatusCode::OK, "application/json", Body::from(OPENAPI))
+pub(crate) async fn openapi(State(app): State<Arc<App>>) -> Response<Body> {
+    super::with_type(StatusCode::OK, "application/json", Body::from(app.description.clone()))
+}
+
+/// The description as it holds for this host: with a token or without.
+pub(crate) fn description(needs_token: bool) -> Bytes {
+    let mut described: Value = serde_json::from_str(OPENAPI).expect("a test reads it as JSON");
+    described["security"] = if needs_token { json!([{ "token": [] }]) } else { json!([]) };
+    described.to_string().into()
 }
 
 /// The page that a problem's `type` points to.

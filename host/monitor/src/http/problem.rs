@@ -49,6 +49,7 @@ macro_rules! codes {
 }
 
 codes! {
+    BadRequest = "bad-request", BAD_REQUEST, "The request is not HTTP as this host reads it";
     InvalidJson = "invalid-json", BAD_REQUEST, "The body is not what this endpoint reads";
     InvalidParameter = "invalid-parameter", BAD_REQUEST, "A parameter or header has no valid value";
     InvalidCursor = "invalid-cursor", BAD_REQUEST, "The cursor is not one that this host gave out";
@@ -60,11 +61,13 @@ codes! {
     UnknownUseCase = "unknown-use-case", NOT_FOUND, "There is no such use case";
     UnknownGroup = "unknown-group", NOT_FOUND, "There is no such error group";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The path does not know this method";
-    RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The body did not come in time";
+    RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The request did not come in time";
     WrongStatus = "wrong-status", CONFLICT, "The saga is not in a state for this";
     GlobalIdTaken = "global-id-taken", CONFLICT, "Another use case's saga has this global-id";
+    BodyDiffers = "body-differs", CONFLICT, "This global-id was used with another body";
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body is of a kind that is not read";
+    HeadTooLarge = "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is too large";
     BodyRefused = "body-refused", UNPROCESSABLE_ENTITY, "The body does not meet the use case's schema";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The host could not answer";
     Busy = "busy", SERVICE_UNAVAILABLE, "Too much is going on";
@@ -159,20 +162,25 @@ struct Document<'a> {
     detail: &'a str,
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response<Body> {
-        let status = self.code.status();
+impl Problem {
+    /// The document itself.
+    pub(crate) fn document(&self) -> Vec<u8> {
         let code = self.code.as_str();
         let document = Document {
             r#type: format!("/docs/errors/{code}"),
             title: self.code.title(),
-            status: status.as_u16(),
+            status: self.code.status().as_u16(),
             code,
             detail: &self.detail,
         };
-        let text = serde_json::to_vec(&document).expect("texts and a number are always written");
-        let mut response = Response::new(Body::from(text));
-        *response.status_mut() = status;
+        serde_json::to_vec(&document).expect("texts and a number are always written")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.document()));
+        *response.status_mut() = self.code.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match self.code {
@@ -182,8 +190,8 @@ impl IntoResponse for Problem {
             Code::Busy | Code::NotReady => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
-            // What is left of the body is not read, so nothing more can come over this connection.
-            Code::RequestTimeout => {
+            // What is left of the request is not read, so nothing more can come over this connection.
+            Code::RequestTimeout | Code::BadRequest => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Code::MethodNotAllowed => {
@@ -202,7 +210,9 @@ impl IntoResponse for Problem {
             | Code::UnknownGroup
             | Code::WrongStatus
             | Code::GlobalIdTaken
+            | Code::BodyDiffers
             | Code::TooLarge
+            | Code::HeadTooLarge
             | Code::UnsupportedMediaType
             | Code::BodyRefused
             | Code::Internal => {}

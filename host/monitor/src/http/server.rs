@@ -1,24 +1,25 @@
 //! The listener and its connections. Bounded: connections, heads, idle time, and clients that stop reading.
 
-use std::io;
-use std::pin::{Pin, pin};
+mod answer;
+mod farewell;
+mod places;
+mod stream;
+
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1::Builder;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::limits::{HEAD_BYTES_MAX, Limits};
-use crate::metrics::Metrics;
+use crate::metrics::{Cut, Metrics};
+use places::{Place, Places};
+use stream::Stream;
 
 /// Pause after the system refused a connection (out of descriptors): at once would burn a core.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -42,7 +43,7 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn run(self) {
-        let places = Arc::new(Semaphore::new(self.limits.connection_count_max));
+        let places = Places::new(self.limits.connection_count_max, self.stop.clone());
         loop {
             // `accept` is cancel-safe: a connection is returned or stays in the backlog.
             let accepted = tokio::select! {
@@ -50,9 +51,14 @@ impl Server {
                 () = self.stop.cancelled() => return,
             };
             match accepted {
-                Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
-                    Ok(place) => self.serve(stream, place),
-                    Err(_) => self.turn_away(&stream),
+                Ok((socket, _)) => match places.take() {
+                    Some((place, made_room)) => {
+                        if made_room {
+                            self.metrics.connection_cut(Cut::MadeRoom);
+                        }
+                        self.serve(socket, place);
+                    }
+                    None => self.turn_away(&socket),
                 },
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -62,103 +68,60 @@ impl Server {
         }
     }
 
-    fn serve(&self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn serve(&self, socket: TcpStream, place: Place) {
         // Answers are small and written whole; waiting for more to send only delays them.
-        if let Err(error) = stream.set_nodelay(true) {
+        if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "a connection keeps its delay");
         }
-        let mut builder = Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(self.limits.head_timeout).max_header_size(HEAD_BYTES_MAX);
-        let io = TokioIo::new(Patient::new(stream, self.limits.write_stall_timeout));
-        let connection = builder.serve_connection(io, TowerToHyperService::new(self.router.clone()));
-        let (stop, metrics) = (self.stop.clone(), Arc::clone(&self.metrics));
+        let (router, limits) = (self.router.clone(), self.limits);
+        let metrics = Arc::clone(&self.metrics);
         metrics.connection_opened();
         self.connections.spawn(async move {
-            let mut connection = pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
-            }
+            converse(socket, router, limits, &metrics, Arc::new(place)).await;
             metrics.connection_closed();
-            drop(place);
         });
     }
 
-    fn turn_away(&self, stream: &TcpStream) {
+    fn turn_away(&self, socket: &TcpStream) {
         self.metrics.connection_refused();
         // A fresh socket's buffer is empty, so this is written or the client is gone already.
-        if let Err(error) = stream.try_write(TOO_MANY) {
+        if let Err(error) = socket.try_write(TOO_MANY) {
             tracing::debug!(%error, "a connection was dropped without a word");
         }
     }
 }
 
-/// A stream whose writes fail when the other side takes nothing for too long. Reads are bounded elsewhere: heads and
-/// idle time by the protocol's timer, bodies by theirs.
-struct Patient {
-    stream: TcpStream,
-    stall: Duration,
-    /// Runs while a write waits.
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Patient {
-    fn new(stream: TcpStream, stall: Duration) -> Self {
-        Self { stream, stall, timer: None }
-    }
-
-    fn watch<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.timer = None;
-            return written;
+/// Answer the requests of one connection until it ends, and say why if that is not the client's own wish.
+async fn converse(socket: TcpStream, router: Router, limits: Limits, metrics: &Metrics, place: Arc<Place>) {
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_header_size(HEAD_BYTES_MAX);
+    let io = TokioIo::new(Stream::new(socket, limits.write_stall_timeout, place.writing()));
+    let mut connection = builder.serve_connection(io, answer::service(router, Arc::clone(&place)));
+    let ended = tokio::select! {
+        biased;
+        ended = &mut connection => Some(ended),
+        () = place.end() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        // Nothing is owed to it, and another connection has its place.
+        None if place.is_given_up() => return,
+        None => {
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.stall)));
-        match timer.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading"))),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl AsyncRead for Patient {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Patient {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write(context, bytes);
-        this.watch(context, written)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
-        this.watch(context, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    };
+    let Err(error) = ended else { return };
+    tracing::debug!(%error, "a connection ended early");
+    let parts = connection.into_parts();
+    let stream = parts.io.into_inner();
+    if stream.has_stalled() {
+        metrics.connection_cut(Cut::StoppedReading);
+    } else if let Some(problem) = farewell::problem_of(&error, stream.refused(), &parts.read_buf) {
+        metrics.connection_cut(if error.is_timeout() { Cut::SlowHead } else { Cut::Malformed });
+        farewell::say(stream.into_socket(), &problem).await;
+    } else if error.is_timeout() {
+        metrics.connection_cut(Cut::Idle);
     }
 }
 

@@ -49,6 +49,9 @@ pub(crate) async fn publish(
         return Err(invalid("key", &format!("it is longer than {KEY_BYTES_MAX} bytes")));
     }
     let received = body::read(&app, request, app.limits.message_bytes_max()).await?;
+    if received.bytes.is_empty() {
+        return Err(Problem::new(Code::InvalidJson, "the body is empty; send the message as the request's body"));
+    }
     app.door.publish(topic.clone(), key, received.bytes.clone()).await?;
     Ok(super::json(StatusCode::ACCEPTED, &view::Published { topic: &topic }))
 }

@@ -9,6 +9,8 @@ use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use host_core::id::{GlobalId, UseCaseName};
+use host_core::json::Json;
+use host_core::record::{Event, Record};
 use host_core::saga::{Saga, Status};
 use uuid::Uuid;
 
@@ -44,11 +46,14 @@ pub(crate) async fn start(
         let since = if minted { Since::BeforeItsStart } else { Since::AnyTime };
         app.watcher.watch(&global_id, since)
     });
+    let again = (!minted).then(|| (use_case.clone(), body.clone()));
     let wish = Start { use_case, body, global_id: Some(global_id), minted, traceparent, tracestate };
-    let use_case = wish.use_case.clone();
     let started = app.door.start(wish).await?;
+    let status = match again {
+        Some((use_case, body)) if started.existed => status_of(&app, &started.global_id, &use_case, &body).await?,
+        Some(_) | None => Status::Running,
+    };
     drop(received);
-    let status = if started.existed { status_of(&app, &started.global_id, &use_case).await? } else { Status::Running };
     match (watch, wait) {
         (Some(watch), Some(wait)) => waited(&app, watch, started.existed, wait, &started.global_id, status).await,
         (_, _) => Ok(accepted(&started.global_id, status)),
@@ -84,24 +89,39 @@ fn accepted(global_id: &GlobalId, status: Status) -> Response<Body> {
     response
 }
 
-/// The status of a saga that existed before this start. One of another use case is not what the caller means.
-async fn status_of(app: &App, global_id: &GlobalId, use_case: &UseCaseName) -> Result<Status, Problem> {
-    let Some(saga) = fold(app, global_id).await? else { return Ok(Status::Running) };
+/// The status of a saga that existed before this start. One of another use case, or one that began with another body,
+/// is not what the caller means.
+async fn status_of(app: &App, global_id: &GlobalId, use_case: &UseCaseName, body: &Json) -> Result<Status, Problem> {
+    let records = records(app, global_id).await?;
+    let Some(saga) = Saga::fold(&records) else { return Ok(Status::Running) };
     if saga.use_case.as_ref().is_none_or(|reference| reference.name != *use_case) {
         let owner = saga.use_case.map_or_else(|| "no use case".to_owned(), |reference| reference.name.to_string());
         let detail = format!("global-id {global_id} is a saga of {owner} already; choose another id or key");
         return Err(Problem::new(Code::GlobalIdTaken, detail));
     }
+    let first = records.iter().find_map(|record| match &record.event {
+        Event::Started { body, .. } => Some(body),
+        _ => None,
+    });
+    if first.is_some_and(|first| !is_same(first, body)) {
+        let detail = format!("saga {global_id} was started with another body; choose another id or key for this one");
+        return Err(Problem::new(Code::BodyDiffers, detail));
+    }
     Ok(saga.status)
 }
 
-async fn status_now(app: &App, global_id: &GlobalId) -> Result<Option<Status>, Problem> {
-    Ok(fold(app, global_id).await?.map(|saga| saga.status))
+/// To the byte, or else by value: white space and the order of members carry no meaning.
+fn is_same(first: &Json, second: &Json) -> bool {
+    let value = |json: &Json| serde_json::from_str::<serde_json::Value>(json.as_str()).ok();
+    first == second || value(first).is_some_and(|first| Some(first) == value(second))
 }
 
-async fn fold(app: &App, global_id: &GlobalId) -> Result<Option<Saga>, Problem> {
-    let records = app.store.journal(global_id).await.map_err(|error| Problem::of_store("read the journal", &error))?;
-    Ok(Saga::fold(&records))
+async fn status_now(app: &App, global_id: &GlobalId) -> Result<Option<Status>, Problem> {
+    Ok(Saga::fold(&records(app, global_id).await?).map(|saga| saga.status))
+}
+
+async fn records(app: &App, global_id: &GlobalId) -> Result<Vec<Record>, Problem> {
+    app.store.journal(global_id).await.map_err(|error| Problem::of_store("read the journal", &error))
 }
 
 fn mint() -> Result<GlobalId, Problem> {

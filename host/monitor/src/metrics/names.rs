@@ -79,6 +79,8 @@ pub(crate) const HTTP_SECONDS: Name =
 pub(crate) const HTTP_CONNECTIONS: Name = gauge("saga_http_connections", "Open HTTP connections.");
 pub(crate) const HTTP_CONNECTIONS_REFUSED: Name =
     counter("saga_http_connections_refused_total", "HTTP connections turned away because there were too many.");
+pub(crate) const HTTP_CONNECTIONS_CUT: Name =
+    counter("saga_http_connections_cut_total", "HTTP connections that the host ended by itself, by why.");
 pub(crate) const FOLLOWERS: Name = gauge("saga_event_followers", "Followers of live events.");
 pub(crate) const WAITERS: Name = gauge("saga_waiters", "Clients that wait for the end of a saga.");
 pub(crate) const RECORDS_PROJECTED: Name =
@@ -87,7 +89,7 @@ pub(crate) const RECORDS_NOT_PROJECTED: Name =
     counter("saga_unprojected_records_total", "Journal records that could not be folded; the log names them.");
 
 #[cfg(test)]
-pub(crate) const ALL: [Name; 25] = [
+pub(crate) const ALL: [Name; 26] = [
     BUILD,
     READY,
     SAGAS_STARTED,
@@ -109,6 +111,7 @@ pub(crate) const ALL: [Name; 25] = [
     HTTP_SECONDS,
     HTTP_CONNECTIONS,
     HTTP_CONNECTIONS_REFUSED,
+    HTTP_CONNECTIONS_CUT,
     FOLLOWERS,
     WAITERS,
     RECORDS_PROJECTED,

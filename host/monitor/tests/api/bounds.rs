@@ -38,6 +38,8 @@ async fn a_body_without_a_declared_length_is_bounded_as_well() {
     };
     let headers = [("transfer-encoding", "chunked")];
     client.request("POST", PATH, &headers, &chunked(&text(100_000))).await.expect(202, "started");
+    assert!(client.is_closed().await, "nothing follows a chunked request on its connection");
+    let mut client = host.client().await;
     assert_eq!(host.door.starts.lock().unwrap()[0].body.len(), 100_000);
     client.request("POST", PATH, &headers, &chunked(&text(400_000))).await.problem(413, "too-large");
     assert_eq!(host.door.starts.lock().unwrap().len(), 1);
@@ -71,8 +73,13 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
     slow.send("GET /v1/sagas HTTP/1.1\r\nhost:").await;
     let mut idle = host.client().await;
     assert_eq!(idle.request("GET", "/healthz", &[], b"").await.status, 200);
+    slow.reply().await.problem(408, "request-timeout");
     for client in [&mut silent, &mut slow, &mut idle] {
         assert!(client.is_closed().await);
+    }
+    let metrics = host.get("/metrics").await;
+    for line in ["{why=\"slow-head\"} 1", "{why=\"idle\"} 2"] {
+        assert!(metrics.text().contains(&format!("saga_http_connections_cut_total{line}\n")), "{line}");
     }
 }
 
@@ -82,7 +89,14 @@ async fn a_head_that_is_too_large_is_refused() {
     let mut client = host.client().await;
     let long = "x".repeat(100_000);
     client.send(format!("GET / HTTP/1.1\r\nhost: localhost\r\nx-long: {long}\r\n\r\n")).await;
-    assert_eq!(client.head().await.0, 431);
+    client.reply().await.problem(431, "head-too-large");
+    let many = "x: y\r\n".repeat(200);
+    let mut client = host.client().await;
+    client.send(format!("GET / HTTP/1.1\r\nhost: localhost\r\n{many}\r\n")).await;
+    client.reply().await.problem(431, "head-too-large");
+    let mut client = host.client().await;
+    client.send(format!("GET /v1/sagas?cursor={long} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
+    client.reply().await.problem(431, "head-too-large");
 }
 
 #[tokio::test]

@@ -30,6 +30,11 @@ impl Client {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
+    /// Send, unless the other side has closed.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).await.is_ok()
+    }
+
     pub(crate) async fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let mut text = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n").into_bytes();
         for (name, value) in headers {
@@ -87,7 +92,8 @@ impl Client {
         self.buffer.is_empty() && !self.read().await
     }
 
-    async fn take(&mut self, length: usize) -> Vec<u8> {
+    /// So many bytes of a body.
+    pub(crate) async fn take(&mut self, length: usize) -> Vec<u8> {
         while self.buffer.len() < length {
             assert!(self.read().await, "the connection ended in the middle of an answer");
         }
@@ -122,6 +128,11 @@ impl Reply {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    /// The body for a message, whatever it is.
+    pub(crate) fn lossy(&self) -> String {
+        String::from_utf8_lossy(&self.body[..self.body.len().min(4000)]).into_owned()
+    }
+
     /// The answer, checked against this schema of openapi.json.
     #[track_caller]
     pub(crate) fn expect(&self, status: u16, schema: &str) -> Value {
@@ -150,9 +161,15 @@ impl Reply {
 #[track_caller]
 pub(crate) fn check(schema: &str, value: &Value) {
     let described: Value = serde_json::from_str(include_str!("../../src/openapi.json")).unwrap();
+    check_schema(&described, &serde_json::json!({ "$ref": format!("#/components/schemas/{schema}") }), value);
+}
+
+/// Check a value against a schema whose references lead into this description.
+#[track_caller]
+pub(crate) fn check_schema(described: &Value, schema: &Value, value: &Value) {
     let schema = serde_json::json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$ref": format!("#/components/schemas/{schema}"),
+        "allOf": [schema],
         "components": described["components"],
     });
     let validator = jsonschema::validator_for(&schema).unwrap();
