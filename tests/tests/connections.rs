@@ -1,5 +1,5 @@
-//! Goal: clients that hold thousands of connections open and ask nothing keep nobody out, and the host needs no tuning of
-//! the system for as many connections as it is configured for.
+//! Goal: clients that hold thousands of connections open and ask nothing keep nobody out, and the host needs no tuning
+//! of the system for as many connections as it is configured for.
 //! Method: real sockets, thousands of them, against the real program; then a fresh client starts a saga.
 
 use std::net::TcpStream;

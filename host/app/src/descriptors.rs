@@ -20,8 +20,8 @@ pub fn room_for(connections: usize) -> usize {
     if held < connections {
         tracing::warn!(
             "limits.connections is {connections}, but this process may open only {allowed} files, so that the host \
-             holds {held} connections; raise the hard limit to {needed} (LimitNOFILE= of systemd, ulimit -Hn), or lower \
-             limits.connections"
+             holds {held} connections; raise the hard limit to {needed} (LimitNOFILE= of systemd, ulimit -Hn), or \
+             lower limits.connections"
         );
     }
     held

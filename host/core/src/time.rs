@@ -60,7 +60,10 @@ fn utc(text: &str) -> Result<String, Error> {
         b'-' => -1,
         _ => return Err(refuse()),
     };
-    let number = |range: &str| range.parse::<u8>().map(i64::from).map_err(|_| refuse());
+    let number = |two: &str| match two.parse::<u8>() {
+        Ok(number) if two.bytes().all(|digit| digit.is_ascii_digit()) => Ok(i64::from(number)),
+        Ok(_) | Err(_) => Err(refuse()),
+    };
     let (hours, minutes) = (number(&offset[1..3])?, number(&offset[4..6])?);
     if offset.as_bytes()[3] != b':' || hours > 23 || minutes > 59 {
         return Err(refuse());
@@ -141,7 +144,14 @@ mod tests {
             Timestamp::parse("2026-11-22T20:00:00+02:00").unwrap(),
             Timestamp::parse("2026-11-22T18:00:00.000Z").unwrap()
         );
-        for bad in ["", "yesterday", "2026-11-22", "2026-11-22T20:00:00+2:00", "2026-13-22T20:00:00Z"] {
+        for bad in [
+            "",
+            "yesterday",
+            "2026-11-22",
+            "2026-11-22T20:00:00+2:00",
+            "2026-11-22T20:00:00++2:00",
+            "2026-13-22T20:00:00Z",
+        ] {
             assert!(Timestamp::parse(bad).is_err(), "{bad}");
         }
     }

@@ -149,9 +149,7 @@ impl Starts {
 
     async fn triggered(&self, use_case: &UseCase, delivery: host_broker::Delivery) -> Result<(), Error> {
         let ack = delivery.ack;
-        let place = format!("{}:{}:{}:{}", use_case.name, ack.topic, ack.partition, ack.offset.0);
-        let place = limits::cut(&place, limits::GLOBAL_ID_CHARACTERS_MAX);
-        let global_id = GlobalId::try_new(&place).expect("names and numbers are printable");
+        let global_id = triggered_id(&use_case.name, &ack);
         let body = match Json::try_new(delivery.message.payload.encode()) {
             Ok(body) if body.len() <= self.context.limits.body_bytes_max => body,
             Ok(_) | Err(_) => {
@@ -174,7 +172,41 @@ impl Starts {
     }
 }
 
+/// The id of the saga that a message starts, made from the message's place. Where that is too long the topic is cut and
+/// stands last: what tells one message from the next is never cut off.
+fn triggered_id(name: &UseCaseName, ack: &Ack) -> GlobalId {
+    let mut place = format!("{name}:{}:{}:{}", ack.topic, ack.partition, ack.offset.0);
+    if place.len() > limits::GLOBAL_ID_CHARACTERS_MAX {
+        let topic_last = format!("{name}:{}:{}:{}", ack.partition, ack.offset.0, ack.topic);
+        place = limits::cut(&topic_last, limits::GLOBAL_ID_CHARACTERS_MAX);
+    }
+    GlobalId::try_new(&place).expect("names and numbers are printable")
+}
+
 fn mint() -> GlobalId {
     GlobalId::try_new(uuid::Uuid::now_v7().hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))
         .expect("a UUID is printable and short")
+}
+
+#[cfg(test)]
+mod tests {
+    use host_core::id::TopicName;
+    use host_core::unit::Offset;
+
+    use super::*;
+
+    fn id(topic_bytes: usize, offset: u64) -> GlobalId {
+        let topic = TopicName::try_new(&"t".repeat(topic_bytes)).expect("a topic name");
+        let name = UseCaseName::try_new(&"u".repeat(64)).expect("a name");
+        triggered_id(&name, &Ack { topic, partition: u32::MAX, offset: Offset(offset) })
+    }
+
+    /// A long topic once pushed the offset out of the id, so that every message but the first started nothing.
+    #[test]
+    fn two_messages_of_a_trigger_topic_start_two_sagas_however_long_its_name() {
+        for topic_bytes in [1, 50, 249] {
+            assert_ne!(id(topic_bytes, u64::MAX), id(topic_bytes, u64::MAX - 1), "{topic_bytes}");
+            assert_eq!(id(topic_bytes, 7), id(topic_bytes, 7), "{topic_bytes}");
+        }
+    }
 }

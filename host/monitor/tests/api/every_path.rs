@@ -1,6 +1,6 @@
-//! Every path of `/openapi.json` with every method, and every operation with hostile parameters and bodies. The table is
-//! the description itself, as the host serves it: a new path is tested by being described. Whatever comes, the answer
-//! is one that the description names, it tells nothing of the host's inside, and the host goes on.
+//! Every path of `/openapi.json` with every method, and every operation with hostile parameters and bodies. The table
+//! is the description itself, as the host serves it: a new path is tested by being described. Whatever comes, the
+//! answer is one that the description names, it tells nothing of the host's inside, and the host goes on.
 
 use std::collections::BTreeSet;
 
