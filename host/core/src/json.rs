@@ -81,10 +81,11 @@ impl<'de> Deserialize<'de> for Json {
             let raw = Box::<RawValue>::deserialize(deserializer)?;
             Ok(Self(Bytes::from(String::from(Box::<str>::from(raw)))))
         } else {
-            // Stored by this host, so checked when it was written; the record's own checksum guards the bytes.
+            // Stored by this host, but a disk may have changed it: what is no JSON must be refused here, where the row
+            // is known, and not where it is written into a message. A stored text has no white space around it.
             let bytes = <&[u8]>::deserialize(deserializer)?;
-            std::str::from_utf8(bytes).map_err(serde::de::Error::custom)?;
-            Ok(Self(Bytes::copy_from_slice(bytes)))
+            let json = Self::try_new(Bytes::copy_from_slice(bytes)).map_err(serde::de::Error::custom)?;
+            if json.len() == bytes.len() { Ok(json) } else { Err(serde::de::Error::custom("white space around it")) }
         }
     }
 }
@@ -107,6 +108,16 @@ mod tests {
             assert!(Json::try_from_text(bad).is_err(), "{bad:?}");
         }
         assert!(Json::try_new(Bytes::from_static(b"\"\xff\"")).is_err());
+    }
+
+    /// Damaged rows were once read as JSON texts and written into messages.
+    #[test]
+    fn a_stored_text_that_is_no_json_is_refused() {
+        let stored = |text: &str| postcard::to_extend(&text, Vec::new()).unwrap();
+        assert_eq!(postcard::from_bytes::<Json>(&stored("{\"a\":1}")).unwrap().as_str(), "{\"a\":1}");
+        for bad in ["", "{\"a\":1", "1 2", " 1", "nul"] {
+            assert!(postcard::from_bytes::<Json>(&stored(bad)).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

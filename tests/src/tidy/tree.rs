@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Inputs of any bytes, most of them broken on purpose.
+const FUZZ_INPUTS: &str = "tests/fuzz/corpus/";
+
 /// A text file of the repository.
 #[derive(Debug, Clone)]
 pub struct SourceFile {
@@ -36,7 +39,7 @@ pub fn text_files() -> Vec<SourceFile> {
     let paths = String::from_utf8(listed.stdout).expect("file names are UTF-8");
     let mut files: Vec<SourceFile> = paths
         .split('\0')
-        .filter(|path| !path.is_empty() && !path.ends_with(".lock"))
+        .filter(|path| !path.is_empty() && !path.ends_with(".lock") && !path.starts_with(FUZZ_INPUTS))
         .filter_map(|path| {
             let text = std::fs::read_to_string(root.join(path)).ok()?;
             Some(SourceFile { path: path.to_owned(), text })
