@@ -85,7 +85,7 @@ impl Api {
     }
 
     /// Follow the journal from now on: what was greeted is connected. `query` narrows it.
-    pub fn follow(&self, query: &str) -> impl Iterator<Item = Value> {
+    pub fn follow(&self, query: &str) -> impl Iterator<Item = Value> + use<> {
         let path = format!("{}/v1/events?{query}", self.base);
         let response = self.agent.get(path).call().unwrap_or_else(|error| panic!("GET /v1/events: {error}"));
         assert_eq!(response.status().as_u16(), 200);

@@ -2,7 +2,7 @@
 //! What it said is shown when a test fails.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -60,8 +60,7 @@ impl Host {
 
     /// Start it again after it was killed or stopped, and wait until it takes work.
     pub fn start_again(&mut self) {
-        assert!(self.child.is_none(), "the host is running already");
-        self.child = Some(self.spawn());
+        self.launch();
         let ready = until_with(START_TIME_MAX, || {
             if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
                 panic!("the host ended at once with {status}:\n{}", self.log_tail());
@@ -69,6 +68,12 @@ impl Host {
             self.api.is_ready().then_some(())
         });
         assert!(ready.is_some(), "the host is not ready after {START_TIME_MAX:?}:\n{}", self.log_tail());
+    }
+
+    /// Start it again and wait for nothing.
+    pub fn launch(&mut self) {
+        assert!(self.child.is_none(), "the host is running already");
+        self.child = Some(self.spawn());
     }
 
     /// The variables of the next start, in place of those before.
@@ -144,9 +149,19 @@ impl Host {
         self.port
     }
 
+    /// Where its API listens.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// What the kernel calls the process.
+    pub fn process_id(&self) -> u32 {
+        self.child.as_ref().expect("the host is running").id()
+    }
+
     /// Resident memory in KiB, as the kernel counts it.
     pub fn resident_kib(&self) -> u64 {
-        let id = self.child.as_ref().expect("the host is running").id();
+        let id = self.process_id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the process exists");
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the kernel counts resident memory");
         line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("it is a number of KiB")

@@ -16,7 +16,15 @@ pub struct Installation {
 impl Installation {
     /// An installation without steps and use cases.
     pub fn empty() -> Self {
-        let folder = tempfile::Builder::new().prefix("saga-test-").tempdir().expect("a temporary folder can be made");
+        Self::empty_in(&std::env::temp_dir())
+    }
+
+    /// The same in a folder of this one.
+    pub fn empty_in(dir: &Path) -> Self {
+        // Absolute: a host is started in it.
+        let dir = dir.canonicalize().expect("the folder for temporary folders exists");
+        let folder = tempfile::Builder::new().prefix("saga-test-").tempdir_in(dir);
+        let folder = folder.expect("a temporary folder can be made");
         for name in ["plugins", "use-cases"] {
             std::fs::create_dir(folder.path().join(name)).expect("the temporary folder is ours");
         }
@@ -46,7 +54,12 @@ impl Installation {
 
     /// With the instrument served as `test.instrument.<name>` for each of these names, and a use case `play` of all.
     pub fn with_instruments(names: &[&str]) -> Self {
-        let installation = Self::empty();
+        Self::with_instruments_in(&std::env::temp_dir(), names)
+    }
+
+    /// The same in a folder of this one.
+    pub fn with_instruments_in(dir: &Path, names: &[&str]) -> Self {
+        let installation = Self::empty_in(dir);
         for name in names {
             installation.serve_instrument(name);
         }

@@ -9,6 +9,7 @@ pub mod crowd;
 pub mod host;
 pub mod installation;
 pub mod interpose;
+pub mod measure;
 pub mod tidy;
 
 /// The examples of the pages are compiled like those of the code.

@@ -1,0 +1,42 @@
+//! Installations for measuring: on the disk, with the no-op step under as many addresses as asked for, or with the
+//! example steps.
+
+use std::path::Path;
+
+use crate::artefacts;
+use crate::installation::Installation;
+
+/// Sagas of the no-op step as the bench has them: three steps.
+pub(super) const STEPS: [&str; 3] = ["bench.steps.s1", "bench.steps.s2", "bench.steps.s3"];
+pub(super) const USE_CASE: &str = "bench";
+
+/// The no-op step, compiled.
+pub(super) fn noop() -> Vec<u8> {
+    let step = artefacts::example_steps().iter().find(|step| step.address == "bench.steps.noop");
+    std::fs::read(&step.expect("plugins/ holds the bench's step").wasm).expect("the step was built")
+}
+
+/// With a use case of three no-ops.
+pub(super) fn with_noops(dir: &Path) -> Installation {
+    let installation = Installation::empty_in(dir);
+    let wasm = noop();
+    for address in STEPS {
+        installation.manifest(address, "calls-per-instance = \"unlimited\"\nconcurrency = 1024\n");
+        installation.plugin(address, &wasm);
+    }
+    installation.use_case_of(USE_CASE, &STEPS, "");
+    installation
+}
+
+/// With so many of the example steps, each another program.
+pub(super) fn with_examples(dir: &Path, count: usize) -> Installation {
+    let installation = Installation::empty_in(dir);
+    let steps = artefacts::example_steps();
+    assert!(steps.len() >= count, "there are {} example steps, {count} are asked for", steps.len());
+    for step in &steps[..count] {
+        let manifest = std::fs::read_to_string(&step.manifest).expect("a manifest is text");
+        installation.manifest(&step.address, &manifest);
+        installation.plugin(&step.address, &std::fs::read(&step.wasm).expect("the step was built"));
+    }
+    installation
+}
