@@ -54,19 +54,19 @@ impl Installation {
 
     /// With the instrument served as `test.instrument.<name>` for each of these names, and a use case `play` of all.
     pub fn with_instruments(names: &[&str]) -> Self {
-        Self::with_instruments_in(&std::env::temp_dir(), names)
+        let installation = Self::empty();
+        installation.add_instruments(names);
+        installation
     }
 
-    /// The same in a folder of this one.
-    pub fn with_instruments_in(dir: &Path, names: &[&str]) -> Self {
-        let installation = Self::empty_in(dir);
+    /// Serve the instrument under each of these names, and write a use case `play` of all.
+    pub fn add_instruments(&self, names: &[&str]) {
         for name in names {
-            installation.serve_instrument(name);
+            self.serve_instrument(name);
         }
         if !names.is_empty() {
-            installation.use_case("play", names, "");
+            self.use_case("play", names, "");
         }
-        installation
     }
 
     /// Serve the instrument under one more address. Retries are quick, so that scenarios are.
@@ -99,6 +99,11 @@ impl Installation {
 
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Leave the folder where it is, for a person to look at.
+    pub fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
     }
 
     pub fn plugin_path(&self, address: &str) -> PathBuf {

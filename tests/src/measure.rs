@@ -15,12 +15,13 @@ mod table;
 mod volley;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::installation::Installation;
 use table::Table;
 
 #[derive(Debug, Parser)]
@@ -40,6 +41,28 @@ pub struct Options {
     /// Where the scratch folder is made: on the disk that is to be measured.
     #[arg(long, global = true, default_value = ".")]
     dir: PathBuf,
+
+    /// Leave the scratch folder there afterwards, and say where it is.
+    #[arg(long, global = true)]
+    keep: bool,
+}
+
+/// Where hosts of a measurement live.
+#[derive(Debug, Clone, Copy)]
+struct Scratch<'a> {
+    dir: &'a Path,
+    keep: bool,
+}
+
+impl Scratch<'_> {
+    fn installation(self) -> Installation {
+        let mut installation = Installation::empty_in(self.dir);
+        if self.keep {
+            installation.keep();
+            note(&format!("the scratch folder {} stays", installation.path().display()));
+        }
+        installation
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -90,14 +113,14 @@ struct Soak {
 
 /// Measure what was asked for.
 pub fn run(options: &Options) -> ExitCode {
-    let dir = &options.dir;
+    let scratch = Scratch { dir: &options.dir, keep: options.keep };
     let table = match &options.what {
-        What::Idle => idle::measure(dir),
-        What::Parked(sagas) => parked::measure(dir, sagas.sagas),
-        What::Finished(sagas) => finished::measure(dir, sagas.sagas),
-        What::Reload(rounds) => reload::measure(dir, rounds.rounds),
-        What::Restart(sagas) => restart::measure(dir, sagas.sagas),
-        What::Soak(soak) => soak::measure(dir, soak),
+        What::Idle => idle::measure(scratch),
+        What::Parked(sagas) => parked::measure(scratch, sagas.sagas),
+        What::Finished(sagas) => finished::measure(scratch, sagas.sagas),
+        What::Reload(rounds) => reload::measure(scratch, rounds.rounds),
+        What::Restart(sagas) => restart::measure(scratch, sagas.sagas),
+        What::Soak(soak) => soak::measure(scratch, soak),
     };
     tell(&table, options.json);
     if options.check && !table.is_met() { ExitCode::FAILURE } else { ExitCode::SUCCESS }

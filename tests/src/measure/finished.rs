@@ -1,20 +1,18 @@
 //! Sagas that have ended: what they leave in memory while they can still be asked for, and when they are forgotten.
 
-use std::path::Path;
-
 use super::memory::Memory;
 use super::shape::Metrics;
 use super::table::Table;
-use super::{note, place, volley, wait_for};
+use super::{Scratch, note, place, volley, wait_for};
 use crate::host::Host;
 
 /// Nothing is allowed, which cannot be measured: an allocator gives back what it does not need in pieces.
 const NOISE_MIB: f64 = 5.0;
 const WARMING: u64 = 20_000;
 
-pub(super) fn measure(dir: &Path, sagas: u64) -> Table {
+pub(super) fn measure(scratch: Scratch<'_>, sagas: u64) -> Table {
     let mut table = Table::new("finished");
-    let mut host = Host::start(place::with_noops(dir));
+    let mut host = Host::start(place::with_noops(scratch));
     run(&host, WARMING, WARMING);
     let before = Memory::settled(&host);
     table.told("resident before", before.resident, "MiB");
@@ -41,7 +39,9 @@ pub(super) fn measure(dir: &Path, sagas: u64) -> Table {
 /// Start so many sagas and wait until there are `total` that have ended. Answers how many ended a second.
 fn run(host: &Host, sagas: u64, total: u64) -> f64 {
     let began = std::time::Instant::now();
-    volley::send(host.address(), place::USE_CASE, sagas, |number| format!(r#"{{"order-id":"{number}","amount":12.5}}"#));
+    volley::send(host.address(), place::USE_CASE, sagas, |number| {
+        format!(r#"{{"order-id":"{number}","amount":12.5}}"#)
+    });
     wait_for("every saga has ended", || (Metrics::of(host).sagas("completed") >= total).then_some(()));
     sagas as f64 / began.elapsed().as_secs_f64()
 }

@@ -1,18 +1,16 @@
 //! A host with ten plugins that does nothing: just after it has compiled them, and when it found them compiled.
 
-use std::path::Path;
-
 use super::memory::Memory;
 use super::table::Table;
-use super::{note, place};
+use super::{Scratch, note, place};
 use crate::host::Host;
 
 const PLUGINS: usize = 10;
 const RESIDENT_MIB_MAX: f64 = 60.0;
 
-pub(super) fn measure(dir: &Path) -> Table {
+pub(super) fn measure(scratch: Scratch<'_>) -> Table {
     let mut table = Table::new("idle");
-    let mut host = Host::start(place::with_examples(dir, PLUGINS));
+    let mut host = Host::start(place::with_examples(scratch, PLUGINS));
     tell(&mut table, &host, "compiled at this start");
     host.terminate();
     host.start_again();

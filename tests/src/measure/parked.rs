@@ -1,22 +1,19 @@
 //! Sagas that wait for a signal: what they add to the memory of a host that was warm already, and to that of one that
 //! was started with them.
 
-use std::path::Path;
-
 use super::memory::Memory;
 use super::shape::Metrics;
 use super::table::Table;
-use super::{note, volley, wait_for};
+use super::{Scratch, note, place, volley, wait_for};
 use crate::host::Host;
-use crate::installation::Installation;
 
 const MORE_MIB_MAX: f64 = 50.0;
 /// Sagas that come and go before the first look, so that what any load leaves behind is not taken for theirs.
 const WARMING: u64 = 2_000;
 
-pub(super) fn measure(dir: &Path, sagas: u64) -> Table {
+pub(super) fn measure(scratch: Scratch<'_>, sagas: u64) -> Table {
     let mut table = Table::new("parked");
-    let mut host = Host::start(Installation::with_instruments_in(dir, &["one"]));
+    let mut host = Host::start(place::with_instruments(scratch, &["one"]));
     volley::send(host.address(), "play", WARMING, |_| "{}".to_owned());
     wait_for("the warming sagas end", || (Metrics::of(&host).sagas("completed") == WARMING).then_some(()));
     let before = Memory::settled(&host);

@@ -1,8 +1,7 @@
 //! Installations for measuring: on the disk, with the no-op step under as many addresses as asked for, or with the
 //! example steps.
 
-use std::path::Path;
-
+use super::Scratch;
 use crate::artefacts;
 use crate::installation::Installation;
 
@@ -17,8 +16,8 @@ pub(super) fn noop() -> Vec<u8> {
 }
 
 /// With a use case of three no-ops.
-pub(super) fn with_noops(dir: &Path) -> Installation {
-    let installation = Installation::empty_in(dir);
+pub(super) fn with_noops(scratch: Scratch<'_>) -> Installation {
+    let installation = scratch.installation();
     let wasm = noop();
     for address in STEPS {
         installation.manifest(address, "calls-per-instance = \"unlimited\"\nconcurrency = 1024\n");
@@ -29,8 +28,8 @@ pub(super) fn with_noops(dir: &Path) -> Installation {
 }
 
 /// With so many of the example steps, each another program.
-pub(super) fn with_examples(dir: &Path, count: usize) -> Installation {
-    let installation = Installation::empty_in(dir);
+pub(super) fn with_examples(scratch: Scratch<'_>, count: usize) -> Installation {
+    let installation = scratch.installation();
     let steps = artefacts::example_steps();
     assert!(steps.len() >= count, "there are {} example steps, {count} are asked for", steps.len());
     for step in &steps[..count] {
@@ -38,5 +37,12 @@ pub(super) fn with_examples(dir: &Path, count: usize) -> Installation {
         installation.manifest(&step.address, &manifest);
         installation.plugin(&step.address, &std::fs::read(&step.wasm).expect("the step was built"));
     }
+    installation
+}
+
+/// With the instrument under these names, and a use case `play` of all.
+pub(super) fn with_instruments(scratch: Scratch<'_>, names: &[&str]) -> Installation {
+    let installation = scratch.installation();
+    installation.add_instruments(names);
     installation
 }

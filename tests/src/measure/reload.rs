@@ -2,14 +2,13 @@
 //! must be compiled and for one whose code is kept, in the place of an older version and under a new address.
 //! Told by the host's live events, so each time holds one sync of the disk as well: nothing is told before it is safe.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use super::table::Table;
 use super::wire::Connection;
-use super::{note, place};
+use super::{Scratch, note, place};
 use crate::artefacts::another_version;
 use crate::check;
 use crate::host::Host;
@@ -28,8 +27,8 @@ struct Handled {
     at: Instant,
 }
 
-pub(super) fn measure(dir: &Path, rounds: usize) -> Table {
-    let installation = place::with_noops(dir);
+pub(super) fn measure(scratch: Scratch<'_>, rounds: usize) -> Table {
+    let installation = place::with_noops(scratch);
     for round in 0..rounds {
         for kind in ["new", "known"] {
             installation.use_case_of(&use_case(kind, round), &[address(kind, round)], "");

@@ -3,14 +3,13 @@
 //! whose plugin comes back with the restart.
 
 use std::net::TcpStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::shape::Metrics;
 use super::table::Table;
-use super::{note, volley, wait_for};
+use super::{Scratch, note, place, volley, wait_for};
 use crate::host::Host;
-use crate::installation::{Installation, instrument_address};
+use crate::installation::instrument_address;
 
 const FIRST_MOVE_MS_MAX: f64 = 1000.0;
 const ROUNDS: usize = 3;
@@ -20,8 +19,8 @@ const MANIFEST: &str = "grants = [\"config\", \"keyvalue\", \"events\"]\n[config
     [keyvalue]\nshared = [\"common\"]\n[events]\ntopics = [\"test.events\"]\n\
     [retry]\nmax-attempts = 4\ninitial = \"6h\"\nmax = \"6h\"\n";
 
-pub(super) fn measure(dir: &Path, sagas: u64) -> Table {
-    let installation = Installation::with_instruments_in(dir, &["one"]);
+pub(super) fn measure(scratch: Scratch<'_>, sagas: u64) -> Table {
+    let installation = place::with_instruments(scratch, &["one"]);
     installation.manifest(&instrument_address("one"), MANIFEST);
     installation.use_case("queued", &["absent"], "");
     let mut host = Host::start(installation);

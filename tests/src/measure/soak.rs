@@ -2,7 +2,6 @@
 //! memory and disk minute by minute, and at the end whether they have stayed flat once retention had begun to forget.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use super::memory::Memory;
 use super::shape::Metrics;
 use super::table::Table;
 use super::wire::Connection;
-use super::{Soak, note, place};
+use super::{Scratch, Soak, note, place};
 use crate::host::Host;
 
 /// Growth from the first third to the last third of the minutes after retention began, in parts of the first: merges
@@ -30,8 +29,8 @@ struct Minute {
     disk_mib: f64,
 }
 
-pub(super) fn measure(dir: &Path, soak: &Soak) -> Table {
-    let installation = place::with_noops(dir);
+pub(super) fn measure(scratch: Scratch<'_>, soak: &Soak) -> Table {
+    let installation = place::with_noops(scratch);
     let kept = format!("{}s", soak.kept_seconds);
     let host = Host::start_with(
         installation,
@@ -121,7 +120,11 @@ fn verdict(soak: &Soak, minutes: Vec<Minute>) -> Table {
     for (what, percentile) in [("p50", Minute::p50_ms as fn(&Minute) -> f64), ("p99", Minute::p99_ms)] {
         let mut values: Vec<f64> = minutes.iter().map(percentile).collect();
         values.sort_by(f64::total_cmp);
-        table.told(format!("{what}, median of the minutes"), values.get(values.len() / 2).copied().unwrap_or_default(), "ms");
+        table.told(
+            format!("{what}, median of the minutes"),
+            values.get(values.len() / 2).copied().unwrap_or_default(),
+            "ms",
+        );
     }
     table
 }

@@ -44,7 +44,10 @@ impl Connection {
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
         let length = length.and_then(|length| length.trim().parse::<usize>().ok());
         let (Some(status), Some(length)) = (status, length) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("an answer without status or length: {head}")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("an answer without status or length: {head}"),
+            ));
         };
         while self.buffer.len() < head_end + length {
             self.read_more()?;
@@ -77,7 +80,9 @@ mod tests {
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a client comes");
             let mut request = [0u8; 1024];
-            for answer in [&["HTTP/1.1 202 Ac", "cepted\r\nContent-Length: 5\r\n\r\nab", "cde"][..], &["HTTP/1.1 200\r\n\r\n"]] {
+            for answer in
+                [&["HTTP/1.1 202 Ac", "cepted\r\nContent-Length: 5\r\n\r\nab", "cde"][..], &["HTTP/1.1 200\r\n\r\n"]]
+            {
                 assert!(stream.read(&mut request).expect("a request") > 0);
                 answer.iter().for_each(|piece| stream.write_all(piece.as_bytes()).expect("the client reads"));
             }
