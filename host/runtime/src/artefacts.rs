@@ -59,12 +59,17 @@ impl Artefacts {
             return Ok(Compiled { component, compile_time: Duration::ZERO });
         }
         let began = Instant::now();
-        let component = compile(&engine.wasmtime, wasm)?;
+        let compiled = compile(&engine.wasmtime, wasm)?;
         let compile_time = began.elapsed();
-        if let Err(error) = self.put_compiled(digest, &component) {
-            // Only the next start is slower for it.
-            tracing::warn!(%digest, error, "compiled plugin could not be cached");
-        }
+        let component = match self.put_compiled(engine, digest, &compiled) {
+            // The pages of the file in place of a copy on the heap: the system shares them and can take them back.
+            Ok(mapped) => mapped,
+            Err(error) => {
+                // Only the next start is slower for it, and this host a megabyte larger.
+                tracing::warn!(%digest, error, "compiled plugin could not be cached");
+                compiled
+            }
+        };
         Ok(Compiled { component, compile_time })
     }
 
@@ -72,7 +77,7 @@ impl Artefacts {
     pub(crate) fn keep(&self, address: &StepAddress, digest: Digest, wasm: &[u8]) -> io::Result<()> {
         let path = self.wasm_path(digest);
         if !std::fs::read(&path).is_ok_and(|found| found == wasm) {
-            write_whole(&self.dir, &path, wasm)?;
+            write_whole(&self.dir, &path, wasm, Sync::Always)?;
         }
         let mark = self.mark_path(address, digest);
         if let Some(folder) = mark.parent() {
@@ -108,14 +113,16 @@ impl Artefacts {
         }
     }
 
-    fn put_compiled(&self, digest: Digest, component: &Component) -> Result<(), String> {
+    /// Keep compiled code, and answer it as it is mapped from there.
+    fn put_compiled(&self, engine: &Engine, digest: Digest, component: &Component) -> Result<Component, String> {
         let code = component.serialize().map_err(|error| format!("{error:#}"))?;
         let sum = digest_of(&code).to_string();
-        let put = |end: &str, bytes: &[u8]| write_whole(&self.dir, &self.code_path(digest, end), bytes);
+        // Not synced: the sum tells what a crash has torn, and then it is compiled again.
+        let put = |end: &str, bytes: &[u8]| write_whole(&self.dir, &self.code_path(digest, end), bytes, Sync::Never);
         // The sum last: without it, or with an old one, the code is not used.
         put("cwasm", &code).and_then(|()| put("sum", sum.as_bytes())).map_err(|error| error.to_string())?;
         self.forget_code_of_other_engines(digest);
-        Ok(())
+        mapped::component(&engine.wasmtime, &self.code_path(digest, "cwasm")).map_err(|error| format!("{error:#}"))
     }
 
     /// Code for an engine that is gone would stay for ever: the tag changes with each version of the host.
@@ -183,11 +190,20 @@ fn names(folder: &Path) -> Vec<String> {
     entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
+/// Whether a file must survive a crash of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    Always,
+    Never,
+}
+
 /// A reader sees the old file or the whole new one.
-fn write_whole(dir: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_whole(dir: &Path, path: &Path, bytes: &[u8], sync: Sync) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(dir)?;
     file.write_all(bytes)?;
-    file.as_file().sync_data()?;
+    if sync == Sync::Always {
+        file.as_file().sync_data()?;
+    }
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

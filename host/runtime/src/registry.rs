@@ -1,6 +1,7 @@
 //! The plugins of a folder: each file checked, compiled and served under its address, replaced while calls run, and
 //! kept for the compensation of what it handled. Options, a service that watches, and a cheap handle that calls.
 
+mod done;
 mod files;
 mod folder;
 mod load;
@@ -27,6 +28,7 @@ use crate::error::Error;
 use crate::instances::Sandboxes;
 use crate::version::Version;
 use crate::{Call, Effects, KeyValues, Report, StepRunner, Usage, call, limits};
+use done::Done;
 use files::{Files, Look};
 use pinned::Pinned;
 
@@ -103,6 +105,7 @@ struct Shared {
     /// Something happened that the service should look at: a notice of the file system, the end of a load or of the
     /// last call of a version that drains.
     wake: Arc<Notify>,
+    done: Arc<Done>,
 }
 
 impl Plugins {
@@ -124,6 +127,7 @@ impl Plugins {
             pinned: Pinned::default(),
             files: tokio::sync::Mutex::default(),
             wake: Arc::default(),
+            done: Arc::default(),
         });
         let mut files = shared.files.lock().await;
         let found = files::list(&shared).await;

@@ -5,7 +5,8 @@
 //! caller guarantees that
 //! - the file lies in the host's own data folder, which nobody but the host may write, and was written there by
 //!   `Artefacts::put_compiled` of this project from the output of `Component::serialize`;
-//! - its checksum was found right just before, so that a torn or rotten file never gets here;
+//! - its checksum was found right just before, or it was written just before, so that a torn or rotten file never gets
+//!   here;
 //! - it is never changed in place while it is mapped: a new one replaces it by rename, which leaves the mapping alone.
 //!
 //! wasmtime itself refuses code of another version of it or of an engine with other settings.
@@ -17,6 +18,6 @@ use wasmtime::{Engine, Result};
 
 #[expect(unsafe_code, reason = "code compiled earlier is mapped back; the contract stands above")]
 pub(super) fn component(engine: &Engine, path: &Path) -> Result<Component> {
-    // SAFETY: the file is one that this host wrote and whose checksum holds, as the contract of this file demands.
+    // SAFETY: the file is one that this host wrote and that is whole, as the contract of this file demands.
     unsafe { Component::deserialize_file(engine, path) }
 }

@@ -10,7 +10,7 @@ use host_core::time::Timestamp;
 use tokio::task::JoinSet;
 
 use super::Shared;
-use super::folder::{self, Candidate, Found, Signature};
+use super::folder::{self, Candidate, FileSignature, Found, Signature};
 use super::load::{Refused, load};
 use super::snapshot::{CallGauge, PluginInfo, PluginState};
 use crate::limits;
@@ -31,11 +31,44 @@ pub(super) struct Files {
 struct Entry {
     /// What the present verdict was made from.
     judged: Option<Signature>,
-    /// Seen to differ from that, and when: loaded when it is still the same a moment later.
+    /// Seen to differ from that, and when: loaded when it is still the same a moment later, unless its writer is known
+    /// to be done with it.
     changed: Option<(Signature, Instant)>,
     loading: bool,
     serving: Option<(Arc<Version>, Timestamp)>,
     rejected: Option<PluginInfo>,
+}
+
+impl Entry {
+    /// Whether the file, which has changed, can be taken now, and why. If not, what it is now is noted, so that a later
+    /// look finds whether it has settled.
+    fn haste(&mut self, shared: &Shared, file: &str, found: &Found, look: Look) -> Option<Haste> {
+        if look == Look::First {
+            return Some(Haste::Settled);
+        }
+        if let Some((signature, at)) = &self.changed
+            && *signature == found.signature
+        {
+            return (at.elapsed() >= limits::SETTLE).then_some(Haste::Settled);
+        }
+        if self.writers_are_done(shared, file, found) {
+            return Some(Haste::Told);
+        }
+        self.changed = Some((found.signature, Instant::now()));
+        None
+    }
+
+    /// Of the plugin and of its manifest, as far as they have changed.
+    fn writers_are_done(&self, shared: &Shared, file: &str, found: &Found) -> bool {
+        let Ok(candidate) = &found.candidate else { return false };
+        let (judged, now) = (self.judged, found.signature);
+        let is_done =
+            |name: &str, signature: &FileSignature| shared.done.is_done(name) || signature.is_quiet_for(limits::SETTLE);
+        let wasm_is_done = judged.is_some_and(|judged| judged.wasm == now.wasm) || is_done(file, &now.wasm);
+        let manifest_is_done = judged.is_some_and(|judged| judged.manifest == now.manifest)
+            || now.manifest.is_none_or(|manifest| is_done(&format!("{}.toml", candidate.address), &manifest));
+        wasm_is_done && manifest_is_done
+    }
 }
 
 /// What a finished load hands back.
@@ -43,7 +76,17 @@ struct Loaded {
     file: String,
     address: StepAddress,
     signature: Signature,
-    outcome: Result<Version, Refused>,
+    haste: Haste,
+    outcome: Result<Option<Version>, Refused>,
+}
+
+/// Why a file was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Haste {
+    /// Its writer seems to be done. A refusal may mean that it is not.
+    Told,
+    /// It has not changed for a while.
+    Settled,
 }
 
 /// How the folder was looked at.
@@ -124,23 +167,12 @@ impl Files {
             entry.changed = None;
             return false;
         }
-        let settled = match (look, &entry.changed) {
-            (Look::First, _) => true,
-            (Look::Again, Some((signature, at))) => *signature == found.signature && at.elapsed() >= limits::SETTLE,
-            (Look::Again, None) => false,
-        };
-        if !settled {
-            let same = entry.changed.as_ref().is_some_and(|(signature, _)| *signature == found.signature);
-            if !same {
-                entry.changed = Some((found.signature, Instant::now()));
-            }
-            return false;
-        }
+        let Some(haste) = entry.haste(shared, &file, &found, look) else { return false };
         entry.changed = None;
         match found.candidate {
             Ok(candidate) => {
                 entry.loading = true;
-                self.start_load(shared, file, found.signature, candidate);
+                self.start_load(shared, file, found.signature, haste, candidate);
                 false
             }
             Err(reason) => {
@@ -152,21 +184,40 @@ impl Files {
         }
     }
 
-    fn start_load(&mut self, shared: &Arc<Shared>, file: String, signature: Signature, candidate: Candidate) {
+    fn start_load(
+        &mut self,
+        shared: &Arc<Shared>,
+        file: String,
+        signature: Signature,
+        haste: Haste,
+        candidate: Candidate,
+    ) {
         let shared = shared.clone();
         self.loads.spawn(async move {
             let address = candidate.address.clone();
-            let outcome = load(&shared, candidate).await;
+            let outcome = load(&shared, candidate, signature).await;
             shared.wake.notify_one();
-            Loaded { file, address, signature, outcome }
+            Loaded { file, address, signature, haste, outcome }
         });
     }
 
     /// A load has ended: swap the version, or leave the old one and say why.
     fn judge(&mut self, shared: &Arc<Shared>, loaded: Loaded) {
-        let Loaded { file, address, signature, outcome } = loaded;
+        let Loaded { file, address, signature, haste, outcome } = loaded;
         let Some(entry) = self.entries.get_mut(&file) else { return };
         entry.loading = false;
+        shared.done.forget(&file);
+        let outcome = match (outcome, haste) {
+            // It changed under our hands: the next look meets what it is now.
+            (Ok(None), _) => return,
+            // Perhaps its writer is not done after all: judged when it has settled.
+            (Err(_), Haste::Told) => {
+                entry.changed = Some((signature, Instant::now()));
+                return;
+            }
+            (Ok(Some(version)), _) => Ok(version),
+            (Err(refused), Haste::Settled) => Err(refused),
+        };
         entry.judged = Some(signature);
         match outcome {
             Ok(version) => {

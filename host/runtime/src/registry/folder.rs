@@ -6,6 +6,7 @@ use std::fs::Metadata;
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use host_core::id::StepAddress;
 
@@ -29,13 +30,13 @@ pub(super) struct Candidate {
 /// Tells a file and its manifest from what they were before. A file that is written, replaced or touched changes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Signature {
-    wasm: FileSignature,
-    manifest: Option<FileSignature>,
+    pub(super) wasm: FileSignature,
+    pub(super) manifest: Option<FileSignature>,
 }
 
 /// Time of change included: a copy may bring the modification time of its original along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct FileSignature {
+pub(super) struct FileSignature {
     inode: u64,
     size: u64,
     modified_ns: (i64, i64),
@@ -50,6 +51,29 @@ impl FileSignature {
             modified_ns: (metadata.mtime(), metadata.mtime_nsec()),
             changed_ns: (metadata.ctime(), metadata.ctime_nsec()),
         }
+    }
+
+    /// Whether nobody has touched the file for so long. By the machine's clock: where it jumps or the folder is another
+    /// machine's, a file is taken too early or waits for another look.
+    pub(super) fn is_quiet_for(&self, span: Duration) -> bool {
+        let (Ok(seconds), Ok(nanos)) = (u64::try_from(self.changed_ns.0), u32::try_from(self.changed_ns.1)) else {
+            return false;
+        };
+        let quiet_at =
+            SystemTime::UNIX_EPOCH.checked_add(Duration::new(seconds, nanos)).and_then(|at| at.checked_add(span));
+        quiet_at.is_some_and(|at| at <= SystemTime::now())
+    }
+}
+
+impl Candidate {
+    /// What the files are at this moment; none if one is gone.
+    pub(super) fn signature(&self) -> Option<Signature> {
+        let of = |path: &Path| std::fs::metadata(path).ok().map(|metadata| FileSignature::of(&metadata));
+        let manifest = match &self.manifest {
+            Some(path) => Some(of(path)?),
+            None => None,
+        };
+        Some(Signature { wasm: of(&self.wasm)?, manifest })
     }
 }
 

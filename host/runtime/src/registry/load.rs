@@ -7,7 +7,7 @@ use host_core::id::{Digest, StepAddress};
 use host_core::manifest::{self, Manifest};
 
 use super::Shared;
-use super::folder::{Candidate, read_bounded};
+use super::folder::{Candidate, Signature, read_bounded};
 use crate::artefacts::{Compiled, digest_of};
 use crate::error::Rejection;
 use crate::limits;
@@ -21,11 +21,17 @@ pub(super) struct Refused {
     pub(super) rejection: Rejection,
 }
 
-/// Load a file that has settled. Reads, checks and compiles off the async threads.
-pub(super) async fn load(shared: &Arc<Shared>, candidate: Candidate) -> Result<Version, Refused> {
+/// Load a file that was seen with this signature; none if it changed while it was read. Reads, checks and compiles off
+/// the async threads.
+pub(super) async fn load(
+    shared: &Arc<Shared>,
+    candidate: Candidate,
+    signature: Signature,
+) -> Result<Option<Version>, Refused> {
     let address = candidate.address.clone();
     let worker = shared.clone();
-    let prepared = blocking(move || prepare(&worker, &candidate)).await?;
+    let prepared = blocking(move || prepare(&worker, &candidate, signature)).await?;
+    let Some(prepared) = prepared else { return Ok(None) };
     let Prepared { compiled, digest, manifest, wasm } = prepared;
     let wasm_bytes = wasm.len() as u64;
     let facts = Facts { wasm_bytes, compile_time: compiled.compile_time, ..Facts::default() };
@@ -37,7 +43,7 @@ pub(super) async fn load(shared: &Arc<Shared>, candidate: Candidate) -> Result<V
     if let Err(error) = kept {
         tracing::warn!(%digest, %error, "plugin file could not be kept, compensation after a later change may miss it");
     }
-    Ok(version)
+    Ok(Some(version))
 }
 
 /// Load a version that was served earlier, under the manifest of today.
@@ -69,16 +75,22 @@ struct Prepared {
     wasm: Vec<u8>,
 }
 
-fn prepare(shared: &Shared, candidate: &Candidate) -> Result<Prepared, Refused> {
-    let wasm = read_wasm(&candidate.wasm, shared.plugin_bytes_max)?;
+fn prepare(shared: &Shared, candidate: &Candidate, signature: Signature) -> Result<Option<Prepared>, Refused> {
+    let wasm = read_wasm(&candidate.wasm, shared.plugin_bytes_max);
+    let manifest = read_manifest(&candidate.address, candidate.manifest.as_deref());
+    // What was read is of one piece only if nobody touched the files meanwhile.
+    if candidate.signature() != Some(signature) {
+        return Ok(None);
+    }
+    let wasm = wasm?;
     let digest = digest_of(&wasm);
     let wasm_bytes = wasm.len() as u64;
     let refuse = |rejection| Refused { digest: Some(digest), wasm_bytes, rejection };
     let inspection = crate::check::inspect(&wasm).map_err(refuse)?;
-    let manifest = read_manifest(&candidate.address, candidate.manifest.as_deref()).map_err(refuse)?;
+    let manifest = manifest.map_err(refuse)?;
     inspection.check_grants(&manifest).map_err(refuse)?;
     let compiled = shared.artefacts.compiled(&shared.sandboxes.engine, digest, &wasm).map_err(refuse)?;
-    Ok(Prepared { compiled, digest, manifest: Arc::new(manifest), wasm })
+    Ok(Some(Prepared { compiled, digest, manifest: Arc::new(manifest), wasm }))
 }
 
 fn read_wasm(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Refused> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use notify::{EventKind, RecursiveMode, Watcher as _};
+use notify::{RecursiveMode, Watcher as _};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
@@ -32,11 +32,10 @@ pub(super) async fn run(shared: &Arc<Shared>, stop: CancellationToken) -> Result
 
 /// Tells the loop of every change in the folder. However many come, they are one look at the folder.
 fn watcher(shared: &Arc<Shared>) -> Result<notify::RecommendedWatcher, Error> {
-    let wake = shared.wake.clone();
+    let (wake, done) = (shared.wake.clone(), shared.done.clone());
     let told = move |event: notify::Result<notify::Event>| {
-        // Reading the folder is an event too, and would wake the loop for ever.
-        let is_read = event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_)));
-        if !is_read {
+        // An error may mean anything: look.
+        if event.map_or(true, |event| done.hear(&event)) {
             wake.notify_one();
         }
     };
