@@ -3,7 +3,7 @@
 //! Told by the host's live events, so each time holds one sync of the disk as well: nothing is told before it is safe.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::table::Table;
@@ -19,6 +19,9 @@ const CACHED_MS_MAX: f64 = 20.0;
 const REPLACED: &str = "bench.steps.s1";
 /// No message comes so late on a machine that lives.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Messages told while nobody listens, between two rounds: a second of the steady load many times over.
+const UNHEARD_MAX: usize = 1 << 16;
 
 /// One message that was handled: which version, when it was heard of.
 struct Handled {
@@ -129,7 +132,7 @@ fn heard(events: &Receiver<Handled>, from: Instant, wanted: impl Fn(&Handled) ->
 
 /// Every message that a step is done with, as the host tells it.
 fn follow(host: &Host) -> Receiver<Handled> {
-    let (sender, receiver) = channel();
+    let (sender, receiver) = sync_channel(UNHEARD_MAX);
     let events = host.api.follow("");
     std::thread::spawn(move || {
         for event in events.filter(|event| event["event"] == "done") {
