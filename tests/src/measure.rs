@@ -1,4 +1,4 @@
-//! Measurements of a host as a process: resident memory, reload, restart, and hours under load. Each starts hosts of its
+//! Measurements of a host as a process: resident memory, reload, restart, hours under load. Each starts hosts of its
 //! own in a scratch folder below the current one (the system's temporary folder is often memory, whose syncs cost
 //! nothing) and looks at them from outside, as an operator would.
 
