@@ -22,6 +22,7 @@ use crate::failpoint::{FailPoint, FailPoints};
 use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::parking::Parking;
+use crate::strangers::Strangers;
 
 /// Definitions in force.
 pub trait UseCases: Send + Sync + 'static {
@@ -47,6 +48,7 @@ pub(crate) struct Context {
     pub(crate) limits: Limits,
     pub(crate) host_name: String,
     pub(crate) marks: Marks,
+    pub(crate) strangers: Strangers,
     pub(crate) parking: Parking,
     pub(crate) metrics: Arc<Metrics>,
 }

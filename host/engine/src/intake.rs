@@ -11,6 +11,7 @@ use host_core::saga::{CallState, Saga};
 use host_core::unit::Payload;
 
 use crate::context::Context;
+use crate::strangers::Turn;
 
 /// What has to be done with a delivery.
 pub(crate) enum Work {
@@ -36,12 +37,13 @@ pub(crate) enum First {
     No,
 }
 
-/// Look at a delivery to a step.
+/// Look at a delivery to a step. What comes from outside is given a `turn`, which its caller holds until the commit.
 pub(crate) async fn intake(
     context: &Context,
     address: &StepAddress,
     direction: Direction,
     delivery: &mut Delivery,
+    turn: &mut Option<Turn>,
 ) -> Result<Work, host_store::Error> {
     let envelope = match take_envelope(context, address, direction, delivery) {
         Ok(envelope) => envelope,
@@ -53,6 +55,7 @@ pub(crate) async fn intake(
         !delivery.message.headers.foreign && (!delivery.redelivered || context.broker.capabilities().atomic_commit);
     let mut first = First::No;
     if !trusted {
+        *turn = Some(context.strangers.turn(&envelope.meta.global_id).await);
         let journal = context.store.journal(&envelope.meta.global_id).await?;
         match admit(context, Saga::fold(&journal).as_ref(), &envelope, delivery.redelivered) {
             Admission::New => first = First::Yes,

@@ -17,6 +17,7 @@ mod parking;
 mod pipeline;
 mod settle;
 mod start;
+mod strangers;
 mod sweeper;
 mod topics;
 
@@ -136,6 +137,7 @@ impl Engine {
             limits: options.limits,
             host_name: options.host_name,
             marks,
+            strangers: strangers::Strangers::default(),
             parking: Parking::new(options.signal_memory),
             metrics: Arc::new(Metrics::default()),
         });

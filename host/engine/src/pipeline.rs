@@ -43,7 +43,8 @@ impl Pipeline {
     /// Handle one delivery to its end: committed, or given back to the broker when the host stops.
     pub(crate) async fn run(&self, manifest: &Manifest, direction: Direction, mut delivery: Delivery) {
         let context = &*self.context;
-        let work = match intake(context, &manifest.address, direction, &mut delivery).await {
+        let mut turn = None;
+        let work = match intake(context, &manifest.address, direction, &mut delivery, &mut turn).await {
             Ok(work) => work,
             Err(error) => {
                 tracing::error!(%error, step = %manifest.address, "the store cannot be read, a message is given back");
@@ -64,6 +65,7 @@ impl Pipeline {
                 self.submit(unit).await
             }
         };
+        drop(turn);
         if let Err(stopped) = outcome {
             // The message is where it was: the next host takes it up. Nothing was promised to anybody.
             tracing::debug!(error = %stopped, step = %manifest.address, "a message stays with the broker");

@@ -90,6 +90,7 @@ impl Starts {
             return Ok(self.begin(global_id, &use_case, start, None).await?);
         }
         let _one_at_a_time = self.lock(&global_id).lock().await;
+        let _no_stranger = context.strangers.turn(&global_id).await;
         if !context.store.journal(&global_id).await?.is_empty() {
             return Ok(Started { global_id, existed: true, lsn: None });
         }
