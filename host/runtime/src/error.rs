@@ -30,7 +30,7 @@ pub enum Rejection {
          `wasm-tools component new`"
     )]
     CoreModule,
-    #[error("not a valid component: {0}")]
+    #[error("not a valid component: {0}; copy the whole file, or build it again against the wit of this host")]
     Invalid(String),
     #[error("exports no saga:step/step@{wanted}; export `handle` and `compensate` of that interface{}", exported_hint(.exports))]
     MissingExport { wanted: &'static str, exports: Vec<String> },
@@ -48,9 +48,9 @@ pub enum Rejection {
     Manifest(String),
     #[error("{0}")]
     File(String),
-    #[error("cannot be compiled: {0}")]
+    #[error("cannot be compiled: {0}; build it with a current compiler, and smaller if it is over a limit")]
     Compile(String),
-    #[error("does not come to life: {0}")]
+    #[error("does not come to life: {0}; mend what the step does before its first call")]
     Smoke(String),
 }
 

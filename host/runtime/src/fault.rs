@@ -1,17 +1,18 @@
 //! From what wasmtime reports to a fault in words that a step's author and an operator can act on:
 //! what happened, what the plugin said last, and where it was.
 
+use std::str::Utf8Error;
+
 use host_core::limits::cut;
 use host_core::outcome::{Fault, FaultKind};
 use wasmtime::{Trap, WasmBacktrace};
 
 use crate::limits;
-use crate::sandbox::{Exceeded, Sandbox};
+use crate::sandbox::{Exceeded, Sandbox, handed_over_bytes_max};
 
 /// The fault that an error of a call amounts to. Takes what the plugin has printed.
 pub(crate) fn fault(error: &wasmtime::Error, sandbox: &mut Sandbox) -> Fault {
-    let (kind, what) = what(error);
-    let mut reason = what;
+    let (kind, mut reason) = broken_border(error, sandbox).unwrap_or_else(|| what(error));
     let words = last_words(sandbox);
     if !words.is_empty() {
         reason.push_str(": ");
@@ -46,6 +47,35 @@ fn what(error: &wasmtime::Error) -> (FaultKind, String) {
         Some(trap) => (FaultKind::Trap, format!("plugin trapped: {trap}")),
         None => (FaultKind::Trap, format!("plugin broke off: {}", first_line(&error.root_cause().to_string()))),
     }
+}
+
+/// What the guest handed to the host, in an answer or in a call of a host function, and the host could not take.
+/// Wasmtime tells most of it in words only.
+fn broken_border(error: &wasmtime::Error, sandbox: &Sandbox) -> Option<(FaultKind, String)> {
+    if error.downcast_ref::<Utf8Error>().is_some() {
+        let what = "plugin handed over a text that is not UTF-8; encode every text as UTF-8";
+        return Some((FaultKind::InvalidOutput, what.to_owned()));
+    }
+    if error.downcast_ref::<Trap>().is_some() {
+        return None;
+    }
+    let cause = error.root_cause().to_string();
+    if cause.contains("fuel allocated for hostcalls") {
+        let allowed = handed_over_bytes_max(&sandbox.terms.manifest);
+        let what = format!(
+            "plugin handed over more than {allowed} bytes at once, in an answer or to a function of the host; hand over \
+             less, or raise [limits] output if it needs more"
+        );
+        return Some((FaultKind::OutputLimit, what));
+    }
+    const MISREAD: [&str; 5] = ["out of bounds of memory", "not aligned", "discriminant", "realloc", "char::"];
+    MISREAD.iter().any(|words| cause.contains(words)).then(|| {
+        let what = format!(
+            "plugin handed over what is no value of its interface: {}; build it with the bindings that its wit gives",
+            first_line(&cause)
+        );
+        (FaultKind::InvalidOutput, what)
+    })
 }
 
 /// A guest that keeps its own stack at the start of linear memory runs out of it downwards, below address zero.

@@ -11,6 +11,7 @@ mod error;
 mod fault;
 mod instances;
 pub mod limits;
+mod long_calls;
 mod registry;
 mod sandbox;
 mod trial;

@@ -6,6 +6,14 @@ use std::time::Duration;
 /// The clock by which running guests are looked at. Short enough that a neighbour waits no longer than a disk sync,
 /// long enough that the ticker costs nothing.
 pub(crate) const TICK: Duration = Duration::from_millis(5);
+/// Ticks that a call may see on the threads of the steps before it goes on those of long calls. Two: a call that runs
+/// for some microseconds is met by one tick by chance, never by two.
+pub(crate) const SHORT_CALL_TICKS: u32 = 2;
+/// Added to the niceness of the threads of long calls: where a short call wants the same processor, it gets three
+/// quarters of it, and the long one still moves on.
+pub(crate) const LONG_CALL_NICENESS: i32 = 5;
+/// How long a thread that blocks for a long call is kept for the next.
+pub(crate) const LONG_CALL_THREADS_KEPT: Duration = Duration::from_secs(10);
 /// What a call may exceed its time limit by while it waits in the host, before its future is cut.
 /// More than one tick, so that a loop ends with the words of the guest and not with the cut.
 pub(crate) const TIME_SLACK: Duration = Duration::from_millis(50);
@@ -32,8 +40,11 @@ pub(crate) const MEMORY_KEEP_RESIDENT_BYTES: usize = 16 << 20;
 pub(crate) const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 /// Bytes of a memory image up to which it is mapped copy-on-write: the snapshot of a Python guest has some 20 MiB.
 pub(crate) const DENSE_IMAGE_BYTES_MAX: u64 = 64 << 20;
-/// Bytes that the guest may hand over in one call of a host function.
-pub(crate) const HOST_CALL_BYTES_MAX: usize = 128 << 20;
+/// Bytes that the guest may hand over at once, in an answer or in one call of a host function, at least: enough that
+/// what is only somewhat too large is refused by the limit that it goes over, in the words of that limit.
+pub(crate) const HOST_CALL_BYTES_MIN: usize = 16 << 20;
+/// The same in parts of the manifest's output limit: body, compensation log and details, and room for the rest.
+pub(crate) const HOST_CALL_OUTPUTS: usize = 4;
 /// Handles and WASI resources alive in one instance.
 pub(crate) const HANDLES_MAX: usize = 10_000;
 /// Random bytes in one call.

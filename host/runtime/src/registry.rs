@@ -26,6 +26,7 @@ use crate::artefacts::Artefacts;
 use crate::engine::Allocation;
 use crate::error::Error;
 use crate::instances::Sandboxes;
+use crate::long_calls::LongCalls;
 use crate::version::Version;
 use crate::{Call, Effects, KeyValues, Report, StepRunner, Usage, call, limits};
 use done::Done;
@@ -95,6 +96,7 @@ struct Shared {
     plugin_bytes_max: u64,
     before_replacing: Option<Hook>,
     sandboxes: Sandboxes,
+    long_calls: LongCalls,
     artefacts: Artefacts,
     /// What a call looks up. Swapped whole.
     serving: ArcSwap<HashMap<StepAddress, Arc<Version>>>,
@@ -121,6 +123,7 @@ impl Plugins {
             plugin_bytes_max: options.plugin_bytes_max,
             before_replacing: options.before_replacing,
             sandboxes,
+            long_calls: LongCalls::default(),
             artefacts,
             serving: ArcSwap::default(),
             snapshot: Sender::new(Arc::default()),
@@ -218,19 +221,29 @@ impl Shared {
 impl StepRunner for Plugins {
     async fn call(&self, call: Call, key_values: Arc<dyn KeyValues>) -> Report {
         match self.shared.version(&call).await {
-            Ok(version) => call::run(&self.shared.sandboxes, &version, &call, key_values).await,
-            Err(fault) => Report {
-                answer: Answer::Fault(fault),
-                digest: None,
-                effects: Effects::default(),
-                usage: Usage::default(),
-            },
+            Ok(version) => {
+                let (shared, digest) = (self.shared.clone(), version.digest);
+                let call = async move { call::run(&shared.sandboxes, &version, &call, key_values).await };
+                let report = self.shared.long_calls.run(call).await;
+                report.unwrap_or_else(|| broken(digest))
+            }
+            Err(fault) => refused(fault),
         }
     }
 
     fn manifest(&self, address: &StepAddress) -> Option<Arc<Manifest>> {
         self.shared.serving.load().get(address).map(|version| version.manifest().clone())
     }
+}
+
+fn refused(fault: Fault) -> Report {
+    Report { answer: Answer::Fault(fault), digest: None, effects: Effects::default(), usage: Usage::default() }
+}
+
+/// A panic of the host in the middle of a call: the call has failed, the host lives.
+fn broken(digest: host_core::id::Digest) -> Report {
+    let reason = "the host failed during the call; its log has the panic, please report it".to_owned();
+    Report { digest: Some(digest), ..refused(Fault { kind: FaultKind::Trap, reason }) }
 }
 
 fn folder_error(doing: &'static str, path: &std::path::Path, cause: std::io::Error) -> Error {

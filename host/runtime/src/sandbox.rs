@@ -11,7 +11,7 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
 use crate::capabilities::keyvalue::KeyValueState;
 use crate::capabilities::wasi::Wasi;
 use crate::engine::Engine;
-use crate::{Effects, KeyValues, LogLine, limits};
+use crate::{Effects, KeyValues, LogLine, limits, long_calls};
 
 /// What every instance of one plugin version is given.
 pub(crate) struct Terms {
@@ -47,6 +47,8 @@ pub(crate) struct Sandbox {
     /// When the guest must have answered, and the time it had for it.
     deadline: Instant,
     allowance: Allowance,
+    /// Ticks that met the guest at work since its clock was started.
+    tick_count: u32,
     /// Of all linear memories together.
     pub(crate) memory_bytes: usize,
     table_elements: usize,
@@ -118,21 +120,25 @@ impl Sandbox {
             wasi: None,
             deadline: Instant::now(),
             allowance: Allowance::Call(Duration::ZERO),
+            tick_count: 0,
             memory_bytes: 0,
             table_elements: 0,
         };
         let mut store = Store::new(&engine.wasmtime, sandbox);
         store.limiter(|sandbox| sandbox);
-        store.set_hostcall_fuel(limits::HOST_CALL_BYTES_MAX);
+        store.set_hostcall_fuel(handed_over_bytes_max(&store.data().terms.manifest));
         store.set_max_component_handles(limits::HANDLES_MAX);
         // At every tick the guest lets its neighbours go on; past its deadline it ends where it stands.
-        store.epoch_deadline_callback(|ctx| {
-            let sandbox = ctx.data();
-            if Instant::now() < sandbox.deadline {
-                Ok(UpdateDeadline::Yield(1))
-            } else {
-                Err(Exceeded::from(sandbox.allowance).into())
+        store.epoch_deadline_callback(|mut ctx| {
+            let sandbox = ctx.data_mut();
+            if Instant::now() >= sandbox.deadline {
+                return Err(Exceeded::from(sandbox.allowance).into());
             }
+            sandbox.tick_count = sandbox.tick_count.saturating_add(1);
+            if sandbox.tick_count >= limits::SHORT_CALL_TICKS {
+                long_calls::ran_long();
+            }
+            Ok(UpdateDeadline::Yield(1))
         });
         store
     }
@@ -141,7 +147,14 @@ impl Sandbox {
     pub(crate) fn start_clock(&mut self, now: Instant, allowance: Allowance) {
         self.deadline = now + allowance.span();
         self.allowance = allowance;
+        self.tick_count = 0;
     }
+}
+
+/// Bytes that a guest under this manifest may hand over at once: what the host copies of it before it can look.
+pub(crate) fn handed_over_bytes_max(manifest: &Manifest) -> usize {
+    let outputs = manifest.limits.output_bytes_max.saturating_mul(limits::HOST_CALL_OUTPUTS);
+    outputs.max(limits::HOST_CALL_BYTES_MIN)
 }
 
 impl ResourceLimiter for Sandbox {
@@ -183,6 +196,7 @@ mod tests {
             wasi: None,
             deadline: Instant::now(),
             allowance: Allowance::Call(Duration::ZERO),
+            tick_count: 0,
             memory_bytes: 0,
             table_elements: 0,
         }

@@ -1,6 +1,9 @@
 //! From the files of the folder to what is in force: the rules about names, versions and schemas.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
@@ -22,13 +25,14 @@ pub struct Files(BTreeMap<String, Result<String, String>>);
 impl Files {
     /// Read all of them. A file that cannot be read is a fact to report, not an error.
     pub fn read(dir: &Path) -> std::io::Result<Self> {
+        let root = dir.canonicalize()?;
         let mut files = BTreeMap::new();
-        for entry in std::fs::read_dir(dir)?.take(FILES_MAX) {
+        for entry in std::fs::read_dir(&root)?.take(FILES_MAX) {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let is_ours = name.ends_with(".toml") || name.ends_with(".json");
             if is_ours && !name.starts_with('.') {
-                files.insert(name, read_bounded(&entry.path()));
+                files.insert(name, read_bounded(&root, &entry.path()));
             }
         }
         Ok(Self(files))
@@ -44,12 +48,26 @@ impl Files {
     }
 }
 
-fn read_bounded(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Err(format!("it has {bytes} bytes, more than {FILE_BYTES_MAX}"));
+/// The text of a file, or what keeps it from being read. A link may lead to another file of the folder, not out of it:
+/// who may write into this folder shall not make the host show what lies elsewhere. Never waits: what is no file, like
+/// a pipe, is not opened for reading.
+fn read_bounded(root: &Path, path: &Path) -> Result<String, String> {
+    let target = path.canonicalize().map_err(|error| format!("{error}; is it a link that leads nowhere?"))?;
+    if !target.starts_with(root) {
+        return Err("it is a link out of the use-cases folder".to_owned());
     }
-    std::fs::read_to_string(path).map_err(|error| error.to_string())
+    let nonblocking = nix::fcntl::OFlag::O_NONBLOCK.bits();
+    let file = File::options().read(true).custom_flags(nonblocking).open(&target).map_err(|error| error.to_string())?;
+    if !file.metadata().map_err(|error| error.to_string())?.is_file() {
+        return Err("it is no file but a folder, a pipe or a device".to_owned());
+    }
+    let mut text = String::new();
+    // One byte more than allowed shows a file that is too large.
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("it has more than {FILE_BYTES_MAX} bytes"));
+    }
+    Ok(text)
 }
 
 /// What is in force after `before`, once these files are taken.
@@ -80,7 +98,7 @@ fn read_definition<'a>(
     files: &Files,
 ) -> Result<(Definition, &'a str), Vec<FileError>> {
     let text = text.as_ref().map_err(|cause| {
-        vec![mistake(file, None, format!("it cannot be read: {cause}"), "write it as UTF-8 text of some lines")]
+        vec![mistake(file, None, format!("it cannot be read: {cause}"), "put a file of UTF-8 text in its place")]
     })?;
     let use_case = use_case::parse(file, text)?;
     check_trigger(file, &use_case)?;

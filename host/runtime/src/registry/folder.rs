@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -126,9 +126,9 @@ fn candidate(
         format!("the file's name must be the step's address: {error}; rename it to <domain>.<subdomain>.<service>.wasm")
     })?;
     let wasm = inside(root, path, own, name)?;
-    let metadata = std::fs::metadata(&wasm).map_err(|error| format!("cannot be read: {error}"))?;
+    let metadata = std::fs::metadata(&wasm).map_err(|error| format!("{name} cannot be read: {error}; {READABLE}"))?;
     if !metadata.is_file() {
-        return Err("is no file".to_owned());
+        return Err(no_file(name, &metadata));
     }
     let manifest = manifest(root, stem)?;
     Ok((Candidate { address, wasm, manifest }, metadata))
@@ -137,11 +137,32 @@ fn candidate(
 fn manifest(root: &Path, stem: &str) -> Result<Option<PathBuf>, String> {
     let name = format!("{stem}.toml");
     let path = root.join(&name);
-    match std::fs::symlink_metadata(&path) {
-        Ok(own) => inside(root, &path, &own, &name).map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("{name} cannot be read: {error}")),
+    let own = match std::fs::symlink_metadata(&path) {
+        Ok(own) => own,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(format!("{name} cannot be read: {error}; {READABLE}")),
+    };
+    let file = inside(root, &path, &own, &name)?;
+    match std::fs::metadata(&file) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(file)),
+        Ok(metadata) => Err(no_file(&name, &metadata)),
+        Err(error) => Err(format!("{name} cannot be read: {error}; {READABLE}")),
     }
+}
+
+/// The cure for a file that is there and cannot be opened.
+pub(super) const READABLE: &str = "let the host's user read it";
+
+/// What lies there under the name of a file.
+fn no_file(name: &str, metadata: &Metadata) -> String {
+    let kind = metadata.file_type();
+    let what = match () {
+        () if kind.is_dir() => "a folder",
+        () if kind.is_fifo() => "a pipe",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    format!("{name} is no file but {what}; put the file itself in its place")
 }
 
 /// The file itself, which must lie in the folder: a link may point to another file in there, not out of it.
@@ -149,7 +170,9 @@ fn inside(root: &Path, path: &Path, own: &Metadata, name: &str) -> Result<PathBu
     if !own.is_symlink() {
         return Ok(path.to_owned());
     }
-    let target = path.canonicalize().map_err(|error| format!("{name} is a link that leads nowhere: {error}"))?;
+    let target = path
+        .canonicalize()
+        .map_err(|error| format!("{name} is a link that leads nowhere: {error}; copy the file into the folder"))?;
     if target.starts_with(root) {
         Ok(target)
     } else {
@@ -157,10 +180,16 @@ fn inside(root: &Path, path: &Path, own: &Metadata, name: &str) -> Result<PathBu
     }
 }
 
-/// A whole file of at most `bytes_max`.
+/// A whole file of at most `bytes_max`. Never waits: a pipe that somebody put in the place of a file has no end.
 pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Result<Vec<u8>, u64>> {
-    let file = std::fs::File::open(path)?;
-    let size = file.metadata()?.len();
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = std::fs::File::options().read(true).custom_flags(nonblocking).open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, no_file(&name, &metadata)));
+    }
+    let size = metadata.len();
     if size > bytes_max {
         return Ok(Err(size));
     }

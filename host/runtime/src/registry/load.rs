@@ -7,7 +7,7 @@ use host_core::id::{Digest, StepAddress};
 use host_core::manifest::{self, Manifest};
 
 use super::Shared;
-use super::folder::{Candidate, Signature, read_bounded};
+use super::folder::{Candidate, READABLE, Signature, read_bounded};
 use crate::artefacts::{Compiled, digest_of};
 use crate::error::Rejection;
 use crate::limits;
@@ -97,7 +97,7 @@ fn read_wasm(path: &Path, bytes_max: u64) -> Result<Vec<u8>, Refused> {
     match read_bounded(path, bytes_max) {
         Ok(Ok(wasm)) => Ok(wasm),
         Ok(Err(bytes)) => Err(whole(Rejection::TooLarge { bytes, bytes_max })),
-        Err(error) => Err(whole(Rejection::File(format!("cannot be read: {error}")))),
+        Err(error) => Err(whole(Rejection::File(format!("cannot be read: {error}; {READABLE}")))),
     }
 }
 
@@ -108,12 +108,14 @@ pub(crate) fn read_manifest(address: &StepAddress, path: Option<&Path>) -> Resul
     let bytes = match read_bounded(path, limits::MANIFEST_BYTES_MAX) {
         Ok(Ok(bytes)) => bytes,
         Ok(Err(bytes)) => {
-            let text = format!("{name} has {bytes} bytes, more than the {} allowed", limits::MANIFEST_BYTES_MAX);
+            let allowed = limits::MANIFEST_BYTES_MAX;
+            let text = format!("{name} has {bytes} bytes, more than the {allowed} allowed; write a shorter manifest");
             return Err(Rejection::Manifest(text));
         }
-        Err(error) => return Err(Rejection::Manifest(format!("{name} cannot be read: {error}"))),
+        Err(error) => return Err(Rejection::Manifest(format!("{name} cannot be read: {error}; {READABLE}"))),
     };
-    let text = String::from_utf8(bytes).map_err(|_| Rejection::Manifest(format!("{name} is not UTF-8")))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Rejection::Manifest(format!("{name} is not UTF-8; write it as UTF-8 text")))?;
     manifest::parse(address.clone(), &name, &text).map_err(|errors| {
         let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
         Rejection::Manifest(lines.join("; "))

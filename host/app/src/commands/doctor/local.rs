@@ -60,6 +60,8 @@ fn plugin(path: &Path) -> Result<(), String> {
     let address = StepAddress::try_new(&stem)
         .map_err(|error| format!("{error}; name the file <domain>.<subdomain>.<service>.wasm"))?;
     let manifest_path = path.with_extension("toml");
+    refuse_no_file(path)?;
+    refuse_no_file(&manifest_path)?;
     let manifest = match std::fs::read_to_string(&manifest_path) {
         Ok(text) => manifest::parse(address, &format!("{stem}.toml"), &text)
             .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?,
@@ -69,6 +71,17 @@ fn plugin(path: &Path) -> Result<(), String> {
     let wasm = std::fs::read(path).map_err(|error| format!("it cannot be read: {error}"))?;
     let inspection = host_runtime::inspect(&wasm).map_err(|rejection| rejection.to_string())?;
     inspection.check_grants(&manifest).map_err(|rejection| rejection.to_string())
+}
+
+/// What is there and is no file, like a pipe, is not opened: reading it might never end.
+fn refuse_no_file(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            Err(format!("{name} is no file but a folder, a pipe or a device; put the file itself in its place"))
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn definitions(dir: &Path) -> Vec<Check> {
