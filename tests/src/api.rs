@@ -145,6 +145,13 @@ impl Api {
         assert!((200..300).contains(&answer.status), "POST {path}: {} {}", answer.status, answer.body);
     }
 
+    /// The same with bytes that need not be text, and with a `query` such as `?key=k`; whatever is answered.
+    pub fn try_publish(&self, topic: &str, query: &str, payload: &[u8]) -> Answer {
+        let path = format!("/v1/topics/{topic}{query}");
+        let request = self.agent.post(format!("{}{path}", self.base)).header("content-type", "application/json");
+        answer(request.send(payload)).unwrap_or_else(|error| panic!("POST {path}: {}", error.0))
+    }
+
     /// The entry of a plugin; none if there is no such file.
     pub fn plugin(&self, address: &str) -> Option<Value> {
         let plugins = self.ask("/v1/plugins");

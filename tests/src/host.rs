@@ -159,11 +159,20 @@ impl Host {
         self.child.as_ref().expect("the host is running").id()
     }
 
+    /// The most resident memory that the process ever had, in KiB.
+    pub fn peak_resident_kib(&self) -> u64 {
+        self.memory_kib("VmHWM:")
+    }
+
     /// Resident memory in KiB, as the kernel counts it.
     pub fn resident_kib(&self) -> u64 {
+        self.memory_kib("VmRSS:")
+    }
+
+    fn memory_kib(&self, what: &str) -> u64 {
         let id = self.process_id();
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("the process exists");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the kernel counts resident memory");
+        let line = status.lines().find(|line| line.starts_with(what)).expect("the kernel counts resident memory");
         line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("it is a number of KiB")
     }
 

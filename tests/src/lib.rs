@@ -6,6 +6,7 @@ pub mod api;
 pub mod artefacts;
 pub mod check;
 pub mod crowd;
+pub mod guests;
 pub mod host;
 pub mod installation;
 pub mod interpose;
