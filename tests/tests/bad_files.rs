@@ -1,6 +1,6 @@
 //! Files that are not what they must be, put into the folders of one running host. Goal: each is refused with words
-//! that name the thing and the cure, in `saga plugins`, `saga use-cases`, `saga doctor` and the log, and what served before
-//! serves on. Method: a table for each folder; every case ruins a file of its own, in one move.
+//! that name the thing and the cure, in `saga plugins`, `saga use-cases`, `saga doctor` and the log, and what served
+//! before serves on. Method: a table for each folder; every case ruins a file of its own, in one move.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

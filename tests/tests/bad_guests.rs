@@ -1,6 +1,7 @@
 //! Every program that misbehaves, dropped into one running host. Goal: each is contained within its limits, the host
-//! and the neighbours live, nothing of a failed call remains, and `saga errors` or `saga plugins` shows the cause in words.
-//! Method: a table of program, what becomes of its saga, and the words; all sagas run at once beside a healthy one.
+//! and the neighbours live, nothing of a failed call remains, and `saga errors` or `saga plugins` shows the cause in
+//! words. Method: a table of program, what becomes of its saga, and the words; all sagas run at once beside a healthy
+//! one.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! Turns for messages from outside. Two messages that name one saga may lie under different keys or on different
-//! topics, so the broker's order does not hold them apart; each is held against the journal, which must not change meanwhile.
-//! Messages of our own need no turn: a saga has one.
+//! topics, so the broker's order does not hold them apart; each is held against the journal, which must not change
+//! meanwhile. Messages of our own need no turn: a saga has one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
