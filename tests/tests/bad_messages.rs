@@ -32,7 +32,6 @@ fn unreadable() -> Vec<(Vec<u8>, [&'static str; 2])> {
     vec![
         (message("", &format!("\"{}\"", "b".repeat(1 << 20))), ["the body has 1048578 bytes, the limit is 1048576", "send less, or raise the limit in saga.toml"]),
         (message(&format!(",\"a\":\"{}\"", "m".repeat(65_536)), "1"), ["the meta has", "send less, or raise the limit in saga.toml"]),
-        (bytes(""), SHAPE),
         (bytes("not json"), SHAPE),
         (bytes("[1,2,3]"), SHAPE),
         (bytes("\0"), SHAPE),
@@ -87,10 +86,12 @@ fn what_cannot_be_read_is_put_aside_in_words_and_stops_nobody() {
 }
 
 #[test]
-fn what_is_over_every_limit_is_refused_at_the_door() {
+fn what_is_empty_or_over_every_limit_is_refused_at_the_door() {
     let host = host();
     let answer = host.api.try_publish("test.instrument.one.in", "", &vec![b'x'; 2 << 20]);
     assert_eq!((answer.status, answer.body["code"].as_str()), (413, Some("too-large")), "{}", answer.body);
+    let answer = host.api.try_publish("test.instrument.one.in", "", b"");
+    assert_eq!((answer.status, answer.body["code"].as_str()), (400, Some("invalid-json")), "{}", answer.body);
     let answer = host.api.try_publish("saga.commands", "", b"{}");
     assert_eq!(answer.body["code"], "reserved-topic", "{}", answer.body);
     let answer = host.api.try_publish("no%20topic", "", b"{}");
