@@ -64,7 +64,7 @@ fn start(topic: &TopicName, client: usize) -> Result<Message> {
     let steps = steps.into_iter().map(StepAddress::try_new).collect::<std::result::Result<Vec<_>, _>>();
     let meta = Meta::try_start(GlobalId::try_new(&id)?, steps?.into())?;
     let body = Json::try_from_text(r#"{"order-id":"42","account":"a-17","asset":"BTC","amount":"0.125"}"#)?;
-    let payload = Payload::Decoded(Box::new(Envelope { meta, body }));
+    let payload = Payload::Decoded(Arc::new(Envelope { meta, body }));
     Ok(Message { topic: topic.clone(), key: id.as_str().into(), headers: Headers::default(), payload })
 }
 

@@ -3,6 +3,7 @@
 //! forks and never vanishes: it has one message on its way, or one that waits, or one before a person, or it is over.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::{SmallVec, smallvec};
@@ -66,7 +67,7 @@ pub struct Transition {
 #[derive(Debug, Clone)]
 pub enum Next {
     /// To the next stop.
-    Publish(Box<Envelope>),
+    Publish(Arc<Envelope>),
     /// The same message again, at `due`.
     Again { due: Timestamp, attempts: Attempts },
     /// The same message, parked.
@@ -124,7 +125,7 @@ impl Case<'_> {
                 match meta.advanced() {
                     Some(next) => {
                         let meta = next.with_compensation_entry(entry);
-                        Transition::new(events, Next::Publish(Box::new(Envelope { meta, body })))
+                        Transition::new(events, Next::Publish(Arc::new(Envelope { meta, body })))
                     }
                     None => Transition::ended(events, EndStatus::Completed),
                 }
@@ -137,7 +138,7 @@ impl Case<'_> {
         let meta = &self.envelope.meta;
         let next = if self.is_second_try() { None } else { meta.advanced() };
         match (next, meta.direction) {
-            (Some(meta), _) => Transition::new(events, Next::Publish(Box::new(Envelope { meta, body }))),
+            (Some(meta), _) => Transition::new(events, Next::Publish(Arc::new(Envelope { meta, body }))),
             (None, Direction::Handle) => Transition::ended(events, EndStatus::Completed),
             (None, Direction::Compensate) => Transition::ended(events, self.compensated_status()),
         }
@@ -290,7 +291,7 @@ impl Case<'_> {
         match self.envelope.meta.turned_round(failure) {
             Some(meta) => {
                 let body = self.envelope.body.clone();
-                Transition::new(events, Next::Publish(Box::new(Envelope { meta, body })))
+                Transition::new(events, Next::Publish(Arc::new(Envelope { meta, body })))
             }
             None => Transition::ended(events, EndStatus::Compensated),
         }
@@ -309,7 +310,7 @@ impl Case<'_> {
                 };
                 let next = if self.is_second_try() { None } else { letter.meta.advanced() };
                 let mut transition = match next {
-                    Some(meta) => Transition::new(smallvec![event], Next::Publish(Box::new(Envelope { meta, body }))),
+                    Some(meta) => Transition::new(smallvec![event], Next::Publish(Arc::new(Envelope { meta, body }))),
                     None => Transition::ended(smallvec![event], EndStatus::CompensationFailed),
                 };
                 transition.aside = Some(failure);

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 
 use crate::limits;
 
@@ -288,7 +289,12 @@ impl TopicKind {
 impl StepAddress {
     /// The topic of this kind: `<address>.in`, `<address>.compensate`, `<address>.error`.
     pub fn topic(&self, kind: TopicKind) -> TopicName {
-        TopicName(format!("{}.{}", self.0, kind.suffix()).into())
+        // Asked for with every message: joined on the stack, so that the name itself is the only allocation.
+        let mut name = SmallVec::<[u8; 128]>::new();
+        name.extend_from_slice(self.0.as_bytes());
+        name.push(b'.');
+        name.extend_from_slice(kind.suffix().as_bytes());
+        TopicName(std::str::from_utf8(&name).expect("texts joined by a dot are a text").into())
     }
 
     pub fn domain(&self) -> &str {

@@ -62,7 +62,7 @@ pub struct Message {
 /// The content of a message: decoded while it stays in this process, encoded where it is stored or leaves.
 #[derive(Debug, Clone)]
 pub enum Payload {
-    Decoded(Box<Envelope>),
+    Decoded(Arc<Envelope>),
     Encoded(Bytes),
 }
 

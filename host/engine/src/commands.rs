@@ -129,7 +129,7 @@ async fn act_on_letter(
     match (decoded, failed_at) {
         (Some(Ok(envelope)), _) if !is_undecodable(saga) => {
             let topic = envelope.meta.address().topic(direction.topic_kind());
-            let message = own_message(topic, &saga.global_id, Payload::Decoded(Box::new(envelope.clone())));
+            let message = own_message(topic, &saga.global_id, Payload::Decoded(Arc::new(envelope.clone())));
             moved(context, &mut unit, &message, &envelope, mark);
         }
         // It could not be read when it came. A retry gives it to its step again, as it was; if it can be read now, it

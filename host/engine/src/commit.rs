@@ -16,9 +16,13 @@ pub use joint::Joint;
 /// Applies units.
 #[async_trait]
 pub trait Commit: Send + Sync + 'static {
-    /// Take a unit for the next batch. On return it has its place in the order; where the configuration is embedded its
-    /// effects are visible inside this process, and nothing may leave the process before `durable`.
-    async fn submit(&self, unit: Unit) -> Result<Lsn, Refused>;
+    /// Take a unit for the next batch and leave it empty. On return it has its place in the order; where the
+    /// configuration is embedded its effects are visible inside this process, and nothing may leave the process before
+    /// `durable`. A unit that is not taken is left as it was. Never waits: see `submit`.
+    fn try_submit(&self, unit: &mut Unit) -> Result<Lsn, NotTaken>;
+
+    /// Wait until there may be room in the open batch. Cancel-safe.
+    async fn room(&self);
 
     /// Wait until everything up to `lsn` survives a crash. Cancel-safe.
     async fn durable(&self, lsn: Lsn) -> Result<(), Stopped>;
@@ -28,22 +32,33 @@ pub trait Commit: Send + Sync + 'static {
     fn follow(&self) -> mpsc::Receiver<Arc<Committed>>;
 }
 
-/// Why a unit was not taken. Nothing of it was applied.
+/// Why a unit was not taken now. Nothing of it was applied.
+#[derive(Debug)]
+pub enum NotTaken {
+    /// The open batch is full: there is room when the one before it is written.
+    Full,
+    Refused(Refused),
+}
+
+/// Why a unit is not taken. Nothing of it was applied.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// Another call overwrote what this one read; the unit comes back so that its delivery can be run again.
+    /// Another call overwrote what this one read: its delivery has to be run again.
     #[error(transparent)]
-    Conflict(#[from] ConflictRefused),
+    Conflict(#[from] host_store::Conflict),
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
 
-/// A unit that lost a race for a key.
-#[derive(Debug, thiserror::Error)]
-#[error("{conflict}")]
-pub struct ConflictRefused {
-    pub unit: Box<Unit>,
-    pub conflict: host_store::Conflict,
+/// Submit a unit, and wait for room if there is none. Nearly always there is, and then this costs no allocation.
+pub async fn submit(commit: &dyn Commit, unit: &mut Unit) -> Result<Lsn, Refused> {
+    loop {
+        match commit.try_submit(unit) {
+            Ok(lsn) => return Ok(lsn),
+            Err(NotTaken::Refused(refused)) => return Err(refused),
+            Err(NotTaken::Full) => commit.room().await,
+        }
+    }
 }
 
 /// The disk or the broker failed, or the host ends: no unit is taken any more.

@@ -1,6 +1,8 @@
 //! Intake: from a delivery to what has to be done with it. Bytes are bounded, then decoded; then the journal is asked
 //! wherever a message might not be the saga's own next one.
 
+use std::sync::Arc;
+
 use host_broker::Delivery;
 use host_core::decide::{Input, is_past_deadline};
 use host_core::envelope::{DecodeError, Envelope, decode};
@@ -16,9 +18,9 @@ use crate::strangers::Turn;
 /// What has to be done with a delivery.
 pub(crate) enum Work {
     /// Call the plugin.
-    Call { envelope: Box<Envelope>, pinned: Pinned, first: First },
+    Call { envelope: Arc<Envelope>, pinned: Pinned, first: First },
     /// The plugin is not called: decide with this.
-    Decide { envelope: Box<Envelope>, input: Box<Input>, first: First },
+    Decide { envelope: Arc<Envelope>, input: Box<Input>, first: First },
     /// Not a message that can be read.
     Undecodable { global_id: Option<GlobalId>, reason: String },
 }
@@ -68,7 +70,10 @@ pub(crate) async fn intake(
     if let Some(mark) = context.marks.get(&envelope.meta.global_id) {
         return Ok(decide_with(envelope, Input::Acted(mark), first));
     }
-    if is_past_deadline(&envelope, context.policy(&envelope.meta), context.now()) {
+    // The policy is looked up only for a saga that has a deadline.
+    if envelope.meta.deadline.is_some()
+        && is_past_deadline(&envelope, context.policy(&envelope.meta), context.now())
+    {
         return Ok(decide_with(envelope, Input::DeadlinePassed, first));
     }
     match direction {
@@ -80,21 +85,20 @@ pub(crate) async fn intake(
     }
 }
 
-fn decide_with(envelope: Box<Envelope>, input: Input, first: First) -> Work {
+fn decide_with(envelope: Arc<Envelope>, input: Input, first: First) -> Work {
     Work::Decide { envelope, input: Box::new(input), first }
 }
 
-/// The envelope of a delivery. A decoded one is taken out of the message without a copy of its parts; what has to be
-/// sent again is made from the envelope.
+/// The envelope of a delivery. A decoded one is shared with the message, from which what has to be sent again is made.
 fn take_envelope(
     context: &Context,
     address: &StepAddress,
     direction: Direction,
     delivery: &mut Delivery,
-) -> Result<Box<Envelope>, DecodeError> {
+) -> Result<Arc<Envelope>, DecodeError> {
     match &delivery.message.payload {
         Payload::Decoded(envelope) => Ok(envelope.clone()),
-        Payload::Encoded(bytes) => decode(bytes, direction, address, &context.limits).map(Box::new),
+        Payload::Encoded(bytes) => decode(bytes, direction, address, &context.limits).map(Arc::new),
     }
 }
 

@@ -1,18 +1,22 @@
 //! Lanes: one per topic of a served step. A lane takes deliveries from its consumer and runs them, no more at once than
 //! its step and the host allow; what is not taken waits in the broker. Lanes follow the plugins that come and go.
 
+mod hands;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use host_broker::{Broker, Subscription};
 use host_core::id::{Direction, StepAddress};
 use host_core::manifest::Manifest;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::context::Context;
 use crate::pipeline::Pipeline;
+use hands::Hands;
 
 /// The steps that this host serves now, with the manifests in force.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,7 +31,7 @@ pub(crate) struct Lanes {
     served: watch::Receiver<Arc<Served>>,
     /// Calls on this host that may be under way at once.
     permits: Arc<Semaphore>,
-    /// Owns the lanes and the deliveries that are being run.
+    /// Owns the hands of the lanes.
     tasks: TaskTracker,
 }
 
@@ -95,46 +99,19 @@ impl Lanes {
         let in_flight_max = usize::try_from(manifest.concurrency).unwrap_or(usize::MAX);
         let group = manifest.address.to_string();
         let consumer = self.context.broker.subscribe(Subscription { group, topic, in_flight_max }).await?;
-        let (pipeline, permits, tasks) = (self.pipeline.clone(), self.permits.clone(), self.tasks.clone());
-        let (context, address) = (self.context.clone(), manifest.address.clone());
-        self.tasks.spawn(async move {
-            let run = |delivery: host_broker::Delivery, permit| {
-                let (pipeline, context, address) = (pipeline.clone(), context.clone(), address.clone());
-                tasks.spawn(async move {
-                    // The manifest of this moment: a reload between two deliveries is seen by the second.
-                    match context.runner.manifest(&address) {
-                        Some(manifest) => pipeline.run(&manifest, direction, delivery).await,
-                        None => context.broker.release(delivery.ack),
-                    }
-                    drop(permit);
-                });
-            };
-            let give_back = |delivery: host_broker::Delivery| context.broker.release(delivery.ack);
-            feed(consumer, &stop, &permits, run, give_back).await;
-        });
+        let hands = Hands {
+            context: self.context.clone(),
+            pipeline: self.pipeline.clone(),
+            address: manifest.address.clone(),
+            direction,
+            consumer: Mutex::new(Some(consumer)),
+            permits: self.permits.clone(),
+            waiting_count: AtomicUsize::new(0),
+            stop,
+            tasks: self.tasks.clone(),
+        };
+        Arc::new(hands).join();
         Ok(())
-    }
-}
-
-/// Take deliveries until `stop` and run each with a permit. A lane holds at most one delivery that has no permit yet;
-/// an idle lane holds none, so that lanes without work never starve those with work. What `stop` catches without a
-/// permit is given back.
-async fn feed(
-    mut consumer: Box<dyn host_broker::Consumer>,
-    stop: &CancellationToken,
-    permits: &Arc<Semaphore>,
-    run: impl Fn(host_broker::Delivery, tokio::sync::OwnedSemaphorePermit),
-    give_back: impl Fn(host_broker::Delivery),
-) {
-    while let Some(delivery) = next_delivery(&mut *consumer, stop).await {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return give_back(delivery),
-            permit = permits.clone().acquire_owned() => match permit {
-                Ok(permit) => run(delivery, permit),
-                Err(_) => return give_back(delivery),
-            },
-        }
     }
 }
 
@@ -144,6 +121,13 @@ pub(crate) async fn next_delivery(
     consumer: &mut dyn host_broker::Consumer,
     stop: &CancellationToken,
 ) -> Option<host_broker::Delivery> {
+    if stop.is_cancelled() {
+        return None;
+    }
+    // Under load there is one at hand, and nothing to wait for.
+    if let Some(delivery) = consumer.try_next() {
+        return Some(delivery);
+    }
     tokio::select! {
         biased;
         () = stop.cancelled() => None,

@@ -10,6 +10,9 @@ pub const FOLLOWER_BATCHES_MAX: usize = 256;
 pub const CONFLICTS_MAX: u32 = 16;
 /// Conflicts of one call after which it runs alone among the calls of its step.
 pub const CONFLICTS_BEFORE_ALONE: u32 = 2;
+/// Hands of a lane that wait for a delivery; one that would be more ends. Enough for the threads of a small machine to
+/// take deliveries of one step at once, few enough that a hundred idle steps cost little.
+pub const HANDS_WAITING_MAX: usize = 4;
 /// Parked messages released, or delayed messages moved, in one go: a bound on what one signal keeps in memory.
 pub const RELEASE_BATCH_MAX: usize = 256;
 /// Deliveries of commands and signals that may be out at once.

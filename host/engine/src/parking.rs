@@ -16,7 +16,7 @@ use host_core::unit::{Ack, Message, Parked, Payload, Publish, RememberedSignal, 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::commit::{Refused, Stopped};
+use crate::commit::{self, Refused, Stopped};
 use crate::context::Context;
 use crate::lanes::next_delivery;
 use crate::limits::{COMMANDS_IN_FLIGHT_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};
@@ -58,11 +58,11 @@ pub(crate) enum Error {
 }
 
 /// Submit a unit that holds no key-values.
-pub(crate) async fn submit(context: &Context, unit: Unit) -> Result<Lsn, Stopped> {
-    match context.commit.submit(unit).await {
+pub(crate) async fn submit(context: &Context, mut unit: Unit) -> Result<Lsn, Stopped> {
+    match commit::submit(&*context.commit, &mut unit).await {
         Ok(lsn) => Ok(lsn),
         Err(Refused::Stopped(stopped)) => Err(stopped),
-        Err(Refused::Conflict(refused)) => unreachable!("a unit without key-values cannot conflict, yet: {refused}"),
+        Err(Refused::Conflict(conflict)) => unreachable!("a unit without key-values cannot conflict, yet: {conflict}"),
     }
 }
 

@@ -19,7 +19,7 @@ use host_runtime::{Call, Effects, Report};
 use parking_lot::Mutex;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::commit::{Refused, Stopped};
+use crate::commit::{self, Refused, Stopped};
 use crate::context::Context;
 use crate::failpoint::FailPoint;
 use crate::intake::{First, Pinned, Work, intake};
@@ -78,14 +78,14 @@ impl Pipeline {
         manifest: &Manifest,
         message: Message,
         ack: Ack,
-        envelope: Box<Envelope>,
+        envelope: Arc<Envelope>,
         pinned: Pinned,
         first: First,
     ) -> Result<(), Stopped> {
         let context = &*self.context;
         let transactional = manifest.grants(Grant::KeyValue);
         let lock = transactional.then(|| self.lock_of(&manifest.address));
-        let call = call(&envelope, &message, pinned);
+        let attempt = message.headers.attempts.number();
         let mut ack = ack;
         let mut conflict_count = 0;
         loop {
@@ -97,29 +97,30 @@ impl Pipeline {
             let snapshot = transactional.then(|| context.store.snapshot());
             let began_at = context.now();
             context.metrics.calls.add(1);
-            let report = context.runner.call(call.clone(), context.key_values.clone()).await;
+            let call = call(&envelope, &message, &pinned);
+            let report = context.runner.call(call, context.key_values.clone()).await;
             context.fail_points.hit(FailPoint::AfterExecute);
-            let facts = CallFacts { began_at: Some(began_at), attempt: call.attempt, digest: report.digest };
+            let facts = CallFacts { began_at: Some(began_at), attempt, digest: report.digest };
             let at = snapshot.as_ref().map(|snapshot| snapshot.lsn);
             let mut unit = Unit { ack: Some(ack), ..Unit::default() };
             self.answered(manifest, &mut unit, &message, &envelope, report, facts, at.unwrap_or_default(), first);
             let parked = unit.park.clone();
             let unmarked = unit.unmark.clone();
-            match context.commit.submit(unit).await {
+            match commit::submit(&*context.commit, &mut unit).await {
                 Ok(_) => {
                     self.forget(unmarked);
                     drop((snapshot, _turn));
                     return self.parked(parked).await;
                 }
                 Err(Refused::Stopped(stopped)) => return Err(stopped),
-                Err(Refused::Conflict(mut refused)) => {
+                Err(Refused::Conflict(conflict)) => {
                     context.metrics.conflicts.add(1);
                     conflict_count += 1;
-                    ack = refused.unit.ack.take().expect("a refused unit comes back as it was");
+                    ack = unit.ack.take().expect("a refused unit is left as it was");
                     if conflict_count < CONFLICTS_MAX {
                         continue;
                     }
-                    let reason = format!("lost {conflict_count} races for the same data; last: {}", refused.conflict);
+                    let reason = format!("lost {conflict_count} races for the same data; last: {conflict}");
                     let answer = Answer::Outcome(Outcome::Retry { reason, after: None });
                     let input = Input::Answered { answer, digest: facts.digest };
                     let unit = self.decided(manifest, &message, ack, &envelope, input, first);
@@ -185,16 +186,9 @@ impl Pipeline {
 
     async fn submit(&self, unit: Unit) -> Result<(), Stopped> {
         let unmarked = unit.unmark.clone();
-        match self.context.commit.submit(unit).await {
-            Ok(_) => {
-                self.forget(unmarked);
-                Ok(())
-            }
-            Err(Refused::Stopped(stopped)) => Err(stopped),
-            Err(Refused::Conflict(refused)) => {
-                unreachable!("a unit without key-values cannot conflict, yet: {refused}")
-            }
-        }
+        parking::submit(&self.context, unit).await?;
+        self.forget(unmarked);
+        Ok(())
     }
 
     /// The store dropped this mark: the mirror follows.
@@ -229,7 +223,7 @@ enum Turn<'a> {
     Alone(#[expect(dead_code, reason = "held for its drop")] RwLockWriteGuard<'a, ()>),
 }
 
-fn call(envelope: &Envelope, message: &Message, pinned: Pinned) -> Call {
+fn call(envelope: &Envelope, message: &Message, pinned: &Pinned) -> Call {
     let meta = &envelope.meta;
     Call {
         address: meta.address().clone(),
@@ -245,7 +239,7 @@ fn call(envelope: &Envelope, message: &Message, pinned: Pinned) -> Call {
         failure: meta.failure.clone(),
         headers: meta.other_fields().map(|(key, value)| (unquoted(key.as_str()), value.as_str().to_owned())).collect(),
         body: envelope.body.clone(),
-        compensation_log: pinned.log,
+        compensation_log: pinned.log.clone(),
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn settle(
         unit.publishes.push(dead_letter(context, message, envelope, failure, now, facts));
     }
     match transition.next {
-        Next::Publish(next) => unit.publishes.push(Publish { message: address(context, *next), due: None }),
+        Next::Publish(next) => unit.publishes.push(Publish { message: address(context, next), due: None }),
         Next::Again { due, attempts } => unit.publishes.push(again(message, due, attempts, now)),
         Next::Park { key, reason, until, on_timeout } => {
             context.parking.expect_due(until);
@@ -90,14 +90,14 @@ pub(crate) fn started(envelope: &Envelope, at: Timestamp) -> Record {
 }
 
 /// The message that carries an envelope to its addressee, keyed as the addressee declares.
-pub(crate) fn address(context: &Context, envelope: Envelope) -> Message {
+pub(crate) fn address(context: &Context, envelope: Arc<Envelope>) -> Message {
     let meta = &envelope.meta;
     let topic = meta.address().topic(meta.direction.topic_kind());
     let manifest = context.runner.manifest(meta.address());
     let pointer = manifest.as_deref().and_then(|manifest| manifest.ordering_key.as_deref());
     let key = pointer.and_then(|pointer| ordering_key(&envelope, pointer));
     let key = key.unwrap_or_else(|| Arc::from(meta.global_id.as_str()));
-    Message { topic, key, headers: Headers::default(), payload: Payload::Decoded(Box::new(envelope)) }
+    Message { topic, key, headers: Headers::default(), payload: Payload::Decoded(envelope) }
 }
 
 /// The value that a step orders its messages by; none where the body has no such value.
@@ -146,7 +146,7 @@ fn dead_letter(
             topic: envelope.meta.address().topic(TopicKind::Error),
             key: message.key.clone(),
             headers,
-            payload: Payload::Decoded(Box::new(letter)),
+            payload: Payload::Decoded(Arc::new(letter)),
         },
         due: None,
     }

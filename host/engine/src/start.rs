@@ -118,7 +118,7 @@ impl Starts {
         .expect("a checked use case has steps within the bounds");
         let mut unit = Unit { ack, ..Unit::default() };
         unit.records.push(started(&envelope, now));
-        unit.publishes.push(Publish { message: address(context, envelope), due: None });
+        unit.publishes.push(Publish { message: address(context, Arc::new(envelope)), due: None });
         let lsn = submit(context, unit).await?;
         context.metrics.sagas_started.add(1);
         Ok(Started { global_id, existed: false, lsn: Some(lsn) })

@@ -8,8 +8,9 @@ use host_core::id::Lsn;
 use host_core::table;
 use host_store::{Committed, Error, Store};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use crate::limits::{CATCH_UP_BATCHES, PROJECTOR_QUEUE_BATCHES};
+use crate::limits::{CATCH_UP_BATCHES, FOLD_PAUSE, PROJECTOR_QUEUE_BATCHES};
 use crate::metrics::Metrics;
 
 /// The service. Owns the order of folding.
@@ -41,7 +42,9 @@ impl Projector {
     async fn work(&self, queue: &mut mpsc::Receiver<Arc<Committed>>) -> Result<(), Error> {
         let mut done = self.catch_up().await?;
         let mut batches = Vec::with_capacity(PROJECTOR_QUEUE_BATCHES);
-        while queue.recv_many(&mut batches, PROJECTOR_QUEUE_BATCHES).await > 0 {
+        let mut next_fold = Instant::now();
+        while gather(queue, &mut batches, next_fold).await {
+            next_fold = Instant::now() + FOLD_PAUSE;
             // What the catching up has read back comes again through the queue.
             batches.retain(|batch| batch.lsn > done);
             if let Some(last) = batches.last() {
@@ -89,6 +92,27 @@ impl Projector {
         }
         Ok(())
     }
+}
+
+/// Take what is queued, and go on taking until it is time to fold or enough is at hand. A saga that begins and ends
+/// within one fold is written once instead of once a batch; a batch that comes after a pause is folded at once. False
+/// when there is nothing and no more will come. Cancel-safe as long as `batches` is kept.
+async fn gather(
+    queue: &mut mpsc::Receiver<Arc<Committed>>,
+    batches: &mut Vec<Arc<Committed>>,
+    until: Instant,
+) -> bool {
+    if queue.recv_many(batches, PROJECTOR_QUEUE_BATCHES).await == 0 {
+        return false;
+    }
+    while batches.len() < PROJECTOR_QUEUE_BATCHES {
+        let room = PROJECTOR_QUEUE_BATCHES - batches.len();
+        match tokio::time::timeout_at(until, queue.recv_many(batches, room)).await {
+            Ok(1..) => {}
+            Ok(0) | Err(_) => break,
+        }
+    }
+    true
 }
 
 fn record_count(batches: &[Arc<Committed>]) -> usize {

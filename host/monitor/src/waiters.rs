@@ -126,9 +126,9 @@ impl Waiters {
         }
         for record in records {
             let mut shard = self.shard(&record.global_id).lock();
-            let Slot::Occupied(mut slot) = shard.entry(record.global_id.clone()) else { continue };
-            if let Some(wake) = slot.get_mut().see(record) {
-                let entry = slot.remove();
+            let Some(entry) = shard.get_mut(&record.global_id) else { continue };
+            if let Some(wake) = entry.see(record) {
+                let entry = shard.remove(&record.global_id).expect("it was there a line ago, under this lock");
                 drop(shard);
                 entry.tickets.into_iter().for_each(|(_, ticket)| {
                     // An error means that the waiter has just given up.

@@ -406,7 +406,7 @@ fn a_person_moves_a_saga_from_wherever_it_stands() {
 #[test]
 fn a_finished_step_leaves_its_entry_and_a_skipped_one_leaves_none() {
     let next = |input| match decide(&forward(1, 3), Attempts::default(), input, &rules(), moment()).next {
-        Next::Publish(envelope) => envelope.meta,
+        Next::Publish(envelope) => envelope.meta.clone(),
         other => panic!("{other:?}"),
     };
     let entry = next(done()).compensation_entry(Position(1)).cloned().expect("an entry");

@@ -1,5 +1,6 @@
 //! The smallest host: one message, one journal, the rules, and a tape that answers for everybody else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -370,7 +371,7 @@ impl<'a> World<'a> {
         let (position, direction) = (self.envelope.meta.position(), self.envelope.meta.direction);
         match next {
             Next::Publish(envelope) => {
-                self.envelope = *envelope;
+                self.envelope = Arc::unwrap_or_clone(envelope);
                 self.attempts = Attempts::default();
                 let saga = self.saga();
                 assert_eq!(saga.at, (self.envelope.meta.position(), self.envelope.meta.direction));

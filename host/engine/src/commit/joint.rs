@@ -18,7 +18,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Commit, ConflictRefused, Refused, Stopped};
+use super::{Commit, NotTaken, Stopped};
 use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint, FailPoints};
 use crate::limits::{FOLLOWER_BATCHES_MAX, OPEN_UNITS_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};
@@ -153,34 +153,6 @@ impl<S: JointStore, B: JointBroker> Joint<S, B> {
             }
         }
     }
-
-    fn try_submit(&self, mut unit: Unit) -> Result<Lsn, TrySubmitError> {
-        let shared = &self.shared;
-        let mut open = shared.open.lock();
-        if let Err(stopped) = open.refuse_if_ending() {
-            return Err(TrySubmitError::Refused(Box::new(stopped.into())));
-        }
-        if open.unit_count >= OPEN_UNITS_MAX {
-            return Err(TrySubmitError::Full(Box::new(unit)));
-        }
-        let lsn = Lsn(open.last.0 + 1);
-        if let Err(conflict) = shared.store.stage(&mut open.store, lsn, &mut unit) {
-            let refused = ConflictRefused { unit: Box::new(unit), conflict };
-            return Err(TrySubmitError::Refused(Box::new(refused.into())));
-        }
-        shared.broker.stage(&mut open.broker, lsn, shared.clock.now(), &mut unit);
-        open.last = lsn;
-        open.unit_count += 1;
-        if open.unit_count == 1 {
-            shared.work.notify_one();
-        }
-        Ok(lsn)
-    }
-}
-
-enum TrySubmitError {
-    Refused(Box<Refused>),
-    Full(Box<Unit>),
 }
 
 impl<S, B> Open<S, B> {
@@ -195,16 +167,35 @@ impl<S, B> Open<S, B> {
 
 #[async_trait]
 impl<S: JointStore, B: JointBroker> Commit for Joint<S, B> {
-    async fn submit(&self, unit: Unit) -> Result<Lsn, Refused> {
-        let mut unit = unit;
-        loop {
-            // Registered before the try, so that room made in between is not missed.
-            let room = self.shared.room.notified();
-            match self.try_submit(unit) {
-                Ok(lsn) => return Ok(lsn),
-                Err(TrySubmitError::Refused(refused)) => return Err(*refused),
-                Err(TrySubmitError::Full(back)) => unit = *back,
-            }
+    fn try_submit(&self, unit: &mut Unit) -> Result<Lsn, NotTaken> {
+        let shared = &self.shared;
+        // Outside the lock: it is the same moment for everything in the unit.
+        let now = shared.clock.now();
+        let mut open = shared.open.lock();
+        open.refuse_if_ending().map_err(|stopped| NotTaken::Refused(stopped.into()))?;
+        if open.unit_count >= OPEN_UNITS_MAX {
+            return Err(NotTaken::Full);
+        }
+        let lsn = Lsn(open.last.0 + 1);
+        let staged = shared.store.stage(&mut open.store, lsn, unit);
+        staged.map_err(|conflict| NotTaken::Refused(conflict.into()))?;
+        shared.broker.stage(&mut open.broker, lsn, now, unit);
+        open.last = lsn;
+        open.unit_count += 1;
+        let is_first = open.unit_count == 1;
+        drop(open);
+        if is_first {
+            shared.work.notify_one();
+        }
+        Ok(lsn)
+    }
+
+    async fn room(&self) {
+        let room = self.shared.room.notified();
+        tokio::pin!(room);
+        // Registered before the look, so that room made in between is not missed.
+        room.as_mut().enable();
+        if self.shared.open.lock().unit_count >= OPEN_UNITS_MAX {
             room.await;
         }
     }

@@ -12,6 +12,9 @@ use crate::{Committed, Error};
 /// Rows read at once: a row holds up to a few bodies of a megabyte.
 const ROWS_READ_MAX: usize = 64;
 
+/// What a record of a small body takes with its key: the first guess at the room for a batch.
+const ROW_BYTES_EXPECTED: usize = 320;
+
 /// Ends a global-id in a feed row.
 const END: u8 = 0;
 
@@ -24,14 +27,23 @@ pub(super) fn seal(records: &[Record], lsn: Lsn, batch: &mut Batch) {
     // Stable: a saga's records keep their order. Sorted rows are also what the memtable takes fastest.
     order.sort_by(|&left, &right| records[left].global_id.cmp(&records[right].global_id));
     let mut feed = Vec::with_capacity(records.len() * 37);
-    let mut value = Vec::with_capacity(1 << 10);
+    // One buffer for all rows: they are written, kept in the memtable and dropped together.
+    let mut rows = Vec::with_capacity(records.len() * ROW_BYTES_EXPECTED);
+    let mut ends = Vec::with_capacity(records.len());
     for run in order.chunk_by(|&left, &right| records[left].global_id == records[right].global_id) {
-        value.clear();
-        run.iter().for_each(|&index| records[index].encode_into(&mut value));
         let global_id = &records[run[0]].global_id;
-        batch.put(Table::Journal, keys::journal(global_id, lsn), Bytes::copy_from_slice(&value));
+        keys::push_journal(&mut rows, global_id, lsn);
+        let key_end = rows.len();
+        run.iter().for_each(|&index| records[index].encode_into(&mut rows));
+        ends.push((key_end, rows.len()));
         feed.extend_from_slice(global_id.as_str().as_bytes());
         feed.push(END);
+    }
+    let rows = Bytes::from(rows);
+    let mut start = 0;
+    for (key_end, end) in ends {
+        batch.put(Table::Journal, rows.slice(start..key_end), rows.slice(key_end..end));
+        start = end;
     }
     batch.put(Table::Feed, keys::lsn(lsn), feed);
 }

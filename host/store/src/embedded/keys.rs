@@ -31,12 +31,15 @@ pub(crate) fn parse_lsn(bytes: &[u8]) -> Option<Lsn> {
 
 /// (global-id, lsn of the batch).
 pub(crate) fn journal(global_id: &GlobalId, lsn: Lsn) -> Vec<u8> {
-    let text = global_id.as_str().as_bytes();
-    let mut key = Vec::with_capacity(text.len() + 9);
-    key.extend_from_slice(text);
-    key.push(END);
-    key.extend_from_slice(&lsn.0.to_be_bytes());
+    let mut key = Vec::with_capacity(global_id.as_str().len() + 9);
+    push_journal(&mut key, global_id, lsn);
     key
+}
+
+/// The same, behind what `bytes` holds already.
+pub(crate) fn push_journal(bytes: &mut Vec<u8>, global_id: &GlobalId, lsn: Lsn) {
+    push_text(bytes, global_id.as_str());
+    bytes.extend_from_slice(&lsn.0.to_be_bytes());
 }
 
 /// From the first to behind the last key of a saga.
