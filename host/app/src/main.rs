@@ -29,7 +29,7 @@ use clap::Parser as _;
 use crate::exit::Exit;
 use crate::terminal::Tone;
 
-/// Nearly all that is allocated here is freed on another thread; see docs/decisions/0006.
+/// Nearly all that is allocated here is freed on another thread; see docs/decisions/0007.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

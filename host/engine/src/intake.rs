@@ -71,9 +71,7 @@ pub(crate) async fn intake(
         return Ok(decide_with(envelope, Input::Acted(mark), first));
     }
     // The policy is looked up only for a saga that has a deadline.
-    if envelope.meta.deadline.is_some()
-        && is_past_deadline(&envelope, context.policy(&envelope.meta), context.now())
-    {
+    if envelope.meta.deadline.is_some() && is_past_deadline(&envelope, context.policy(&envelope.meta), context.now()) {
         return Ok(decide_with(envelope, Input::DeadlinePassed, first));
     }
     match direction {

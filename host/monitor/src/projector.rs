@@ -97,11 +97,7 @@ impl Projector {
 /// Take what is queued, and go on taking until it is time to fold or enough is at hand. A saga that begins and ends
 /// within one fold is written once instead of once a batch; a batch that comes after a pause is folded at once. False
 /// when there is nothing and no more will come. Cancel-safe as long as `batches` is kept.
-async fn gather(
-    queue: &mut mpsc::Receiver<Arc<Committed>>,
-    batches: &mut Vec<Arc<Committed>>,
-    until: Instant,
-) -> bool {
+async fn gather(queue: &mut mpsc::Receiver<Arc<Committed>>, batches: &mut Vec<Arc<Committed>>, until: Instant) -> bool {
     if queue.recv_many(batches, PROJECTOR_QUEUE_BATCHES).await == 0 {
         return false;
     }
