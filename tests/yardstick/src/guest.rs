@@ -17,6 +17,7 @@ use bindings::saga::step::types::{Context, Direction, Outcome};
 
 /// Bytes of a slot that are wiped in place, as in the host.
 const KEEP_RESIDENT_BYTES: usize = 16 << 20;
+const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 const MEMORY_BYTES_MAX: usize = 64 << 20;
 const INSTANCES_MAX: u32 = 64;
 
@@ -48,7 +49,9 @@ impl Step {
             .total_core_instances(INSTANCES_MAX * 4)
             .total_memories(INSTANCES_MAX)
             .total_tables(INSTANCES_MAX * 2)
-            .max_memory_size(MEMORY_BYTES_MAX);
+            .max_memory_size(MEMORY_BYTES_MAX)
+            .max_unused_warm_slots(INSTANCES_MAX)
+            .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES);
         if PoolingAllocationConfig::is_pagemap_scan_available() {
             pool.linear_memory_keep_resident(KEEP_RESIDENT_BYTES).pagemap_scan(Enabled::Yes);
         }
