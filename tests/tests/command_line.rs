@@ -29,8 +29,12 @@ fn start_show_list_and_acts_tell_the_truth_in_words_json_and_status() {
         assert!(shown.out.contains(word), "{word} is missing: {}", shown.out);
     }
     assert_eq!(json_of(&host.saga(&["show", "bad", "--json"])), host.api.saga("bad"));
-    let listed = json_of(&host.saga(&["list", "--status", "compensated", "--json"]));
-    assert_eq!(listed["sagas"][0]["global-id"], "bad", "{listed}");
+    // Lists follow the journal at a short distance.
+    let listed = check::until("the saga is listed", || {
+        let listed = json_of(&host.saga(&["list", "--status", "compensated", "--json"]));
+        listed["sagas"].get(0).cloned()
+    });
+    assert_eq!(listed["global-id"], "bad", "{listed}");
 
     let unknown = host.saga(&["show", "nobody"]);
     assert_eq!(unknown.status, 1, "{unknown:?}");

@@ -82,12 +82,12 @@ pub(crate) const GROUP_MEMBERS_MAX: usize = 10_000;
 pub(crate) const GROUP_ACTS_AT_ONCE: usize = 64;
 /// Waits for the end of a saga at once, over HTTP and in the process: far above the connections.
 pub(crate) const WAITER_COUNT_MAX: usize = 16_384;
-/// Journal batches between the follower and the projector, and as many in its hands: a fifth of a second of a slow disk's
-/// syncs. A full queue holds the commits back.
+/// Journal batches between the follower and the projector, and as many in its hands: a fifth of a second of a slow
+/// disk's syncs. A full queue holds the commits back.
 pub(crate) const PROJECTOR_QUEUE_BATCHES: usize = 64;
 /// From one fold of the projection to the next while the journal does not rest. Longer than nearly every saga takes, so
 /// that most are written once; short enough that nobody sees a list lag.
-pub(crate) const FOLD_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const FOLD_PAUSE: Duration = Duration::from_millis(50);
 /// Batches read back from the store at once while the projector catches up.
 pub(crate) const CATCH_UP_BATCHES: usize = 128;
 /// Batches a live subscriber may be behind before it loses some.

@@ -1,6 +1,6 @@
-//! The yardstick: closed-loop clients, sagas of three steps, two threads that run steps and one that writes, one sync a
-//! batch. It has no lists, no API, no retries, no limits and no recovery; what it reaches is what wasmtime, fjall and the
-//! disk leave to a host, and `saga bench` is quoted as a ratio to it, measured in the same minutes.
+//! The yardstick: closed-loop clients, sagas of three steps, two threads that run steps and one that writes, one sync
+//! a batch. It has no lists, no API, no retries, no limits and no recovery; what it reaches is what wasmtime, fjall and
+//! the disk leave to a host, and `saga bench` is quoted as a ratio to it, measured in the same minutes.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program that prints its figures")]
 #![expect(
