@@ -118,11 +118,17 @@ impl Host {
         child.wait().expect("our own child can be waited for");
     }
 
+    /// Send a signal, and go on.
+    pub fn signal(&self, signal: Signal) {
+        let id = self.child.as_ref().expect("the host is running").id();
+        let pid = Pid::from_raw(i32::try_from(id).expect("a process id fits"));
+        kill(pid, signal).expect("our own child can be signalled");
+    }
+
     /// SIGTERM, and wait for the end.
     pub fn terminate(&mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
         let mut child = self.child.take().expect("the host is running");
-        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id fits"));
-        kill(pid, Signal::SIGTERM).expect("our own child can be signalled");
         let ended = until_with(STOP_TIME_MAX, || child.try_wait().expect("our own child can be waited for"));
         ended.unwrap_or_else(|| {
             child.kill().expect("our own child can be killed");

@@ -78,7 +78,7 @@ impl Host {
         workers: &tokio::runtime::Handle,
         runner: impl FnOnce(&Plugins) -> Arc<dyn StepRunner>,
     ) -> anyhow::Result<Host> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::begin());
         let fail_points = Arc::new(fail_points()?);
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let Wired { commit, store, broker, delays, close } = {

@@ -29,3 +29,9 @@ pub const RETENTION_SAGAS_MAX: usize = 2_000;
 pub const TIMER_SLEEP_MAX: Duration = Duration::from_secs(1);
 /// Locks for concurrent starts with the same global-id: enough that unrelated starts rarely share one.
 pub const START_LOCK_COUNT: usize = 64;
+/// A jump back of the machine's clock that is not followed: more than summer time and a wrong zone or two make. After a
+/// larger one the clock was plainly wrong before.
+pub const CLOCK_HOLD_MAX: Duration = Duration::from_secs(3 * 3600);
+/// After a jump back time goes slower by one part in so many: an hour is made good in ten, and no pause is longer by
+/// more than a tenth.
+pub const CLOCK_SLEW_DIVISOR: i64 = 10;

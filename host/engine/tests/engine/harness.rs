@@ -4,6 +4,7 @@ mod scripted;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use host_broker::drivers::embedded::{EmbeddedBroker, EmbeddedOptions};
@@ -13,7 +14,7 @@ use host_core::record::{Record, Verb};
 use host_core::saga::{Saga, Status};
 use host_core::time::Timestamp;
 use host_core::use_case::{Policy, UseCase};
-use host_engine::clock::{Clock, TokioClock};
+use host_engine::clock::{Clock, Steady, TokioClock};
 use host_engine::commit::Joint;
 use host_engine::failpoint::FailPoints;
 use host_engine::{Engine, Options, Parts, Start, Started, UseCases};
@@ -44,6 +45,35 @@ impl UseCases for Definitions {
     }
 }
 
+/// The host's clock over a wall clock that jumps when it is told to. The time that passes is tokio's.
+pub(crate) struct JumpingClock {
+    wall: TokioClock,
+    epoch: Timestamp,
+    /// Milliseconds by which the wall clock is ahead.
+    ahead: AtomicI64,
+    steady: Steady,
+}
+
+impl JumpingClock {
+    fn starting_at(epoch: Timestamp) -> Self {
+        let steady = Steady::starting_at(epoch);
+        Self { wall: TokioClock::starting_at(epoch), epoch, ahead: AtomicI64::new(0), steady }
+    }
+
+    /// Set the wall clock to be ahead of the true time by so many seconds; behind it, if negative.
+    pub(crate) fn jump_to(&self, seconds: i64) {
+        self.ahead.store(seconds * 1000, Ordering::Relaxed);
+    }
+}
+
+impl Clock for JumpingClock {
+    fn now(&self) -> Timestamp {
+        let passed = self.wall.now().since(self.epoch);
+        let wall = self.wall.now().as_ms().saturating_add_signed(self.ahead.load(Ordering::Relaxed));
+        self.steady.at(Timestamp::from_ms(wall), passed)
+    }
+}
+
 /// The system under test.
 pub(crate) struct World {
     pub(crate) tables: Arc<MemoryTables>,
@@ -51,7 +81,7 @@ pub(crate) struct World {
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) host: Option<Host>,
     pub(crate) options: Options,
-    clock: TokioClock,
+    pub(crate) clock: Arc<JumpingClock>,
 }
 
 pub(crate) struct Host {
@@ -81,7 +111,7 @@ impl World {
             definitions: Arc::default(),
             host: None,
             options: Options::default(),
-            clock: TokioClock::starting_at(Timestamp::from_ms(1_795_000_000_000)),
+            clock: Arc::new(JumpingClock::starting_at(Timestamp::from_ms(1_795_000_000_000))),
         }
     }
 
@@ -104,7 +134,7 @@ impl World {
     }
 
     pub(crate) async fn start_host(&mut self) {
-        let clock: Arc<dyn Clock> = Arc::new(self.clock);
+        let clock: Arc<dyn Clock> = self.clock.clone();
         let store = Arc::new(EmbeddedStore::open(self.tables.clone()).unwrap());
         let broker = EmbeddedBroker::open(self.tables.clone(), EmbeddedOptions::default()).unwrap();
         let broker = Arc::new(broker);
