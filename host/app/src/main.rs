@@ -29,10 +29,6 @@ use clap::Parser as _;
 use crate::exit::Exit;
 use crate::terminal::Tone;
 
-/// Nearly all that is allocated here is freed on another thread; see docs/decisions/0007.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let command = cli::Cli::parse().command;
     let exit = commands::run(command).unwrap_or_else(|error| report(&error));

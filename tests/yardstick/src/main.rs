@@ -19,10 +19,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 
-/// The same allocator as the host's, so that it is not the difference.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Sagas a second that this machine allows.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
