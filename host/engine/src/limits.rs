@@ -10,6 +10,9 @@ pub const FOLLOWER_BATCHES_MAX: usize = 256;
 pub const CONFLICTS_MAX: u32 = 16;
 /// Conflicts of one call after which it runs alone among the calls of its step.
 pub const CONFLICTS_BEFORE_ALONE: u32 = 2;
+/// Before a message is given back because the store could not be read: the host is about to stop, and until it does the
+/// log must not be flooded.
+pub const UNREADABLE_PAUSE: Duration = Duration::from_secs(1);
 /// Hands of a lane that wait for a delivery; one that would be more ends. Enough for the threads of a small machine to
 /// take deliveries of one step at once, few enough that a hundred idle steps cost little.
 pub const HANDS_WAITING_MAX: usize = 4;

@@ -16,6 +16,7 @@ use host_core::outcome::{Answer, Outcome};
 use host_core::record::{Event, Record, Standing};
 use host_core::unit::{Ack, Cause, Headers, KeyValueTxn, Message, Parked, Payload, Publish, Unit};
 use host_runtime::{Call, Effects, Report};
+use host_store::Remedy;
 use parking_lot::Mutex;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -23,7 +24,7 @@ use crate::commit::{self, Refused, Stopped};
 use crate::context::Context;
 use crate::failpoint::FailPoint;
 use crate::intake::{First, Pinned, Work, intake};
-use crate::limits::{CONFLICTS_BEFORE_ALONE, CONFLICTS_MAX};
+use crate::limits::{CONFLICTS_BEFORE_ALONE, CONFLICTS_MAX, UNREADABLE_PAUSE};
 use crate::parking::{self, meet_remembered_signal};
 use crate::settle::{CallFacts, settle, started};
 use crate::topics;
@@ -46,11 +47,16 @@ impl Pipeline {
         let mut turn = None;
         let work = match intake(context, &manifest.address, direction, &mut delivery, &mut turn).await {
             Ok(work) => work,
-            Err(error) => {
-                tracing::error!(%error, step = %manifest.address, "the store cannot be read, a message is given back");
-                context.broker.release(delivery.ack);
-                return;
-            }
+            Err(error) => match error.remedy() {
+                // Nothing changes that by itself: the message is put before a person, and its topic goes on.
+                Remedy::Operator | Remedy::GiveUp => Work::Undecodable { global_id: None, reason: error.to_string() },
+                Remedy::AfterRestart => {
+                    tracing::error!(%error, step = %manifest.address, "the store cannot be read, a message is given back");
+                    tokio::time::sleep(UNREADABLE_PAUSE).await;
+                    context.broker.release(delivery.ack);
+                    return;
+                }
+            },
         };
         let Delivery { message, ack, redelivered: _ } = delivery;
         context.fail_points.hit(FailPoint::BeforeExecute);

@@ -2,6 +2,7 @@
 //! Method: foreign messages published beside the saga's own.
 
 use host_core::saga::Status;
+use host_core::table::{Batch, Durability, Table, Tables as _};
 
 use crate::harness::*;
 
@@ -27,6 +28,22 @@ async fn a_foreign_message_that_comes_twice_runs_once() {
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
     assert_eq!(world.steps.path("f-1").len(), 3);
     assert!(world.events("f-1").await.contains(&"late-dropped"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_whose_saga_cannot_be_read_is_put_aside_and_its_topic_goes_on() {
+    let world = World::new().await;
+    let mut damage = Batch::default();
+    damage.put(Table::Journal, b"f-1\0\0\0\0\0\0\0\0\x01".to_vec(), b"no record".to_vec());
+    world.tables.write(damage, Durability::Synced).unwrap();
+    world.publish("d.s.one.in", MINIMAL).await;
+    // It has the same key, so it comes only when the one before it is settled.
+    world.publish("d.s.one.in", &MINIMAL.replace("f-1", "f-2")).await;
+    world.until("f-2", Status::Completed).await;
+    assert!(world.steps.path("f-1").is_empty());
+    let aside = world.journal("undecodable:d.s.one.in:0:0").await;
+    let (_, reason) = aside.first().unwrap().event.cause();
+    assert!(reason.is_some_and(|reason| reason.contains("saga f-1") && reason.contains("corrupt")), "{aside:?}");
 }
 
 #[tokio::test(start_paused = true)]
