@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use host_core::outcome::Outcome;
 use host_core::saga::Status;
 
 use crate::harness::*;
@@ -41,7 +42,9 @@ async fn a_wait_ends_in_its_time_although_the_clock_went_back() {
 async fn a_deadline_passes_at_once_when_the_clock_goes_ahead() {
     let world = World::new().await;
     world.define("soon", &STEPS, |use_case| use_case.deadline = Some(Duration::from_secs(600)));
-    world.steps.on_handle("d.s.two", |_| retry("not yet"));
+    // Due again long after the deadline: its attempts cannot be used up before the clock jumps.
+    let later = Duration::from_secs(2 * 3600);
+    world.steps.on_handle("d.s.two", move |_| Outcome::Retry { reason: "not yet".to_owned(), after: Some(later) });
     world.start("soon", "s-1", "0").await;
     world.until_saga("s-1", |saga| saga.steps[1].handle.attempts >= 1).await;
     let begun = tokio::time::Instant::now();
