@@ -16,9 +16,11 @@ const BLOCK_CACHE_BYTES: u64 = 8 * MIB;
 /// flushed. It bounds the replay after a crash to a second or two, and leaves a small table time to fill its memtable.
 const LOG_BYTES_MAX: u64 = 256 * MIB;
 
-/// Threads for flushes and compactions: with two, a flush never waits behind a long compaction. More would take the
-/// cores from the steps.
-const WORKER_COUNT: usize = 2;
+/// Threads for flushes and compactions. One: with more, fjall's first thread leaves the compactions to the others and,
+/// while one waits in the queue, hands it round in a circle as fast as it can (measured: a tenth of the processor time
+/// of a loaded host). A flush may wait behind a compaction; four memtables of a table may wait for it before the writer
+/// is held.
+const WORKER_COUNT: usize = 1;
 
 /// Open table files that are kept open; far below the usual limit of 1024 for a process.
 const OPEN_FILES_MAX: usize = 256;
