@@ -1,7 +1,10 @@
 //! One call of a step: lower its arguments, run it under its limits, lift and check what it answers, and report.
 
 use std::fmt::Write as _;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -36,7 +39,7 @@ pub(crate) async fn run_keeping_logs(
     let began = Instant::now();
     let time_max = version.manifest().limits.time_max;
     let work = async {
-        let mut instance = version.instance(sandboxes, Allowance::Call(time_max)).await?;
+        let mut instance = version.instance(sandboxes, began, Allowance::Call(time_max)).await?;
         let state = &mut instance.store.data_mut().call;
         state.global_id = Some(call.global_id.clone());
         state.source = Some(source);
@@ -45,10 +48,10 @@ pub(crate) async fn run_keeping_logs(
         Ok((instance, answer))
     };
     // The ticker ends a guest that computes; this ends one that waits inside the host.
-    let (instance, answer) = match tokio::time::timeout(time_max + limits::TIME_SLACK, work).await {
-        Ok(Ok((instance, answer))) => (Some(instance), answer),
-        Ok(Err(fault)) => (None, Err(fault)),
-        Err(_) => (None, Err(waited_too_long(time_max))),
+    let (instance, answer) = match until(began + time_max + limits::TIME_SLACK, pin!(work)).await {
+        Some(Ok((instance, answer))) => (Some(instance), answer),
+        Some(Err(fault)) => (None, Err(fault)),
+        None => (None, Err(waited_too_long(time_max))),
     };
     let (mut report, logs) = match instance {
         Some(instance) => end(version, instance, answer, call.direction),
@@ -57,6 +60,20 @@ pub(crate) async fn run_keeping_logs(
     report.digest = Some(version.digest);
     report.usage.took = began.elapsed();
     (report, logs)
+}
+
+/// What the work answers; none if it is not done by then. A timer is made when the work waits for the first time, which
+/// most calls never do.
+async fn until<F: Future>(end: Instant, mut work: Pin<&mut F>) -> Option<F::Output> {
+    let mut timer = None;
+    poll_fn(|context| {
+        if let Poll::Ready(output) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end.into())));
+        timer.as_mut().poll(context).map(|()| None)
+    })
+    .await
 }
 
 fn waited_too_long(time_max: Duration) -> Fault {

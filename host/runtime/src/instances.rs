@@ -76,10 +76,10 @@ impl Instance {
         engine: &Engine,
         pre: &StepPluginPre<Sandbox>,
         terms: Arc<Terms>,
+        now: Instant,
         allowance: Allowance,
     ) -> Result<Self, (wasmtime::Error, Store<Sandbox>)> {
-        let mut store = Sandbox::store(engine, terms);
-        store.data_mut().start_clock(Instant::now(), allowance);
+        let mut store = Sandbox::store(engine, terms, now, allowance);
         store.set_epoch_deadline(1);
         match pre.instantiate_async(&mut store).await {
             Ok(step) => Ok(Self { store, step, call_count: 0, memory_bytes_at_first: 0 }),

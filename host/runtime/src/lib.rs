@@ -20,6 +20,7 @@ mod version;
 pub use check::{Inspection, STEP_VERSION, inspect};
 pub use engine::Allocation;
 pub use error::{Error, Rejection};
+pub use long_calls::Running;
 pub use registry::{CallGauge, Hook, PluginInfo, PluginState, Plugins, PluginsOptions, Snapshot};
 pub use trial::{MemoryKeyValues, Trial, manifest_beside};
 
@@ -37,11 +38,9 @@ use host_core::outcome::Answer;
 use host_core::time::Timestamp;
 
 /// Runs calls. Implemented by the plugin registry, and by scripted steps in tests.
-#[async_trait]
 pub trait StepRunner: Send + Sync + 'static {
-    /// Make one call. Never fails: what goes wrong is a fault inside the report. Dropping the future ends the call and
-    /// its instance; nothing of it remains.
-    async fn call(&self, call: Call, key_values: Arc<dyn KeyValues>) -> Report;
+    /// Make one call. Never fails: what goes wrong is a fault inside the report.
+    fn call(&self, call: Call, key_values: Arc<dyn KeyValues>) -> Running<'_>;
 
     /// The manifest that governs this address now; none if the step is not served here.
     fn manifest(&self, address: &StepAddress) -> Option<Arc<Manifest>>;

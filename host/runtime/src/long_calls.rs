@@ -3,15 +3,17 @@
 //! It must not know what a call does: it moves a future from one set of threads to another, at most once.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::OnceLock;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
+use host_core::outcome::{Fault, FaultKind};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::limits;
+use crate::registry::refused;
+use crate::{Report, limits};
 
 thread_local! {
     /// Whether the guest that this thread has just polled was interrupted for having run long.
@@ -23,6 +25,74 @@ pub(crate) fn ran_long() {
     RAN_LONG.set(true);
 }
 
+/// A call under way: it computes on the threads of whoever polls it, and on those of long calls once it turns out to be
+/// one. Dropping it ends the call and its instance, wherever it runs; nothing of it remains.
+#[must_use = "a call that nobody polls does not run"]
+pub struct Running<'a> {
+    place: Place,
+    /// None for a call that stays where it is.
+    long_calls: Option<&'a LongCalls>,
+}
+
+type Work = Pin<Box<dyn Future<Output = Report> + Send>>;
+
+enum Place {
+    Here(Work),
+    Moved(JoinHandle<Report>),
+}
+
+impl<'a> Running<'a> {
+    /// A call that stays on the threads of its caller.
+    pub fn new(work: impl Future<Output = Report> + Send + 'static) -> Self {
+        Self { place: Place::Here(Box::pin(work)), long_calls: None }
+    }
+
+    pub(crate) fn moving_to(mut self, long_calls: &'a LongCalls) -> Self {
+        self.long_calls = Some(long_calls);
+        self
+    }
+}
+
+impl Future for Running<'_> {
+    type Output = Report;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Report> {
+        let this = self.get_mut();
+        match &mut this.place {
+            Place::Here(work) => {
+                RAN_LONG.set(false);
+                if let Poll::Ready(report) = work.as_mut().poll(context) {
+                    return Poll::Ready(report);
+                }
+                let home = if RAN_LONG.take() { this.long_calls.take().and_then(LongCalls::runtime) } else { None };
+                let Some(home) = home else { return Poll::Pending };
+                // It has asked to be woken already; the new home polls it anyway.
+                let work = std::mem::replace(work, Box::pin(std::future::pending()));
+                let mut moved = home.spawn(work);
+                let polled = Pin::new(&mut moved).poll(context);
+                this.place = Place::Moved(moved);
+                polled.map(|joined| joined.unwrap_or_else(broken))
+            }
+            Place::Moved(moved) => Pin::new(moved).poll(context).map(|joined| joined.unwrap_or_else(broken)),
+        }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if let Place::Moved(moved) = &self.place {
+            moved.abort();
+        }
+    }
+}
+
+/// A panic of the host in the middle of a call: the call has failed, the host lives.
+fn broken(error: JoinError) -> Report {
+    tracing::error!(%error, "a call was broken off");
+    let reason = "the host failed during the call; its log has the panic, please report it".to_owned();
+    refused(Fault { kind: FaultKind::Trap, reason })
+}
+
 /// The threads of long calls. None is there before the first such call.
 #[derive(Default)]
 pub(crate) struct LongCalls {
@@ -30,36 +100,6 @@ pub(crate) struct LongCalls {
 }
 
 impl LongCalls {
-    /// Run a call on the threads of the caller, and on those of long calls once it turns out to be one. Dropping the
-    /// future ends the call, wherever it runs. None if the call panicked, which is a bug in the host.
-    pub(crate) async fn run<F>(&self, call: F) -> Option<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let mut call = Box::pin(call);
-        let mut is_long = false;
-        let begun = poll_fn(|context| {
-            RAN_LONG.set(false);
-            match call.as_mut().poll(context) {
-                Poll::Ready(output) => Poll::Ready(Some(output)),
-                // It has asked to be woken already; the new home polls it anyway.
-                Poll::Pending if RAN_LONG.take() && !is_long => {
-                    is_long = true;
-                    Poll::Ready(None)
-                }
-                Poll::Pending => Poll::Pending,
-            }
-        });
-        if let Some(output) = begun.await {
-            return Some(output);
-        }
-        match self.runtime() {
-            Some(runtime) => Moved(runtime.spawn(call)).await.ok(),
-            None => Some(call.await),
-        }
-    }
-
     /// None where no threads could be had: long calls then stay where they are.
     fn runtime(&self) -> Option<&Runtime> {
         let make = || {
@@ -87,23 +127,6 @@ impl Drop for LongCalls {
     }
 }
 
-/// A call on the other threads, which ends when nobody waits for it any more.
-struct Moved<T>(JoinHandle<T>);
-
-impl<T> Future for Moved<T> {
-    type Output = Result<T, JoinError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(context)
-    }
-}
-
-impl<T> Drop for Moved<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// On Linux niceness belongs to a thread; elsewhere it would slow the whole host down.
 #[cfg(target_os = "linux")]
 fn give_way() {
@@ -119,36 +142,57 @@ fn give_way() {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may fail")]
-
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::thread;
 
+    use parking_lot::Mutex;
+
     use super::*;
 
-    /// A guest that is interrupted so often, and tells on which threads it ran.
-    async fn interrupted(times: u32, long: bool) -> Vec<String> {
-        let mut threads = Vec::new();
-        for _ in 0..=times {
-            threads.push(thread::current().name().unwrap_or_default().to_owned());
-            if long {
-                ran_long();
+    /// A guest that is interrupted so often. Tells on which threads it ran.
+    async fn interrupted(calls: &LongCalls, times: u32, long: bool) -> Vec<String> {
+        let threads = Arc::new(Mutex::new(Vec::new()));
+        let seen = threads.clone();
+        let work = async move {
+            for _ in 0..=times {
+                seen.lock().push(thread::current().name().unwrap_or_default().to_owned());
+                if long {
+                    ran_long();
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::task::yield_now().await;
-        }
-        threads
+            nothing()
+        };
+        Running::new(work).moving_to(calls).await;
+        std::mem::take(&mut threads.lock())
+    }
+
+    fn nothing() -> Report {
+        refused(Fault { kind: FaultKind::Unavailable, reason: String::new() })
     }
 
     #[tokio::test]
     async fn a_call_that_ran_long_goes_on_elsewhere_and_a_short_one_stays() {
         let calls = LongCalls::default();
-        let short = calls.run(interrupted(3, false)).await.unwrap();
+        let short = interrupted(&calls, 3, false).await;
         assert!(short.iter().all(|name| *name != "saga-long-call"), "{short:?}");
         assert!(calls.runtime.get().is_none(), "no threads are made for short calls");
-        let long = calls.run(interrupted(3, true)).await.unwrap();
+        let long = interrupted(&calls, 3, true).await;
         assert_ne!(long[0], "saga-long-call");
         assert!(long[1..].iter().all(|name| name == "saga-long-call"), "{long:?}");
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_host_in_a_long_call_is_a_fault_in_words() {
+        let calls = LongCalls::default();
+        let work = async {
+            ran_long();
+            tokio::task::yield_now().await;
+            panic!("a bug");
+        };
+        let report = Running::new(work).moving_to(&calls).await;
+        assert!(format!("{:?}", report.answer).contains("the host failed during the call"), "{report:?}");
     }
 
     #[tokio::test]
@@ -170,9 +214,10 @@ mod tests {
             tokio::task::yield_now().await;
             moving.notify_one();
             std::future::pending::<()>().await;
+            nothing()
         };
         tokio::select! {
-            _ = calls.run(endless) => panic!("it has no end"),
+            _ = Running::new(endless).moving_to(&calls) => panic!("it has no end"),
             () = moved.notified() => {}
         }
         told.notified().await;

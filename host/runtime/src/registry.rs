@@ -15,7 +15,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use async_trait::async_trait;
 use host_core::id::StepAddress;
 use host_core::manifest::Manifest;
 use host_core::outcome::{Answer, Fault, FaultKind};
@@ -28,7 +27,7 @@ use crate::error::Error;
 use crate::instances::Sandboxes;
 use crate::long_calls::LongCalls;
 use crate::version::Version;
-use crate::{Call, Effects, KeyValues, Report, StepRunner, Usage, call, limits};
+use crate::{Call, Effects, KeyValues, Report, Running, StepRunner, Usage, call, limits};
 use done::Done;
 use files::{Files, Look};
 use pinned::Pinned;
@@ -217,18 +216,16 @@ impl Shared {
     }
 }
 
-#[async_trait]
 impl StepRunner for Plugins {
-    async fn call(&self, call: Call, key_values: Arc<dyn KeyValues>) -> Report {
-        match self.shared.version(&call).await {
-            Ok(version) => {
-                let (shared, digest) = (self.shared.clone(), version.digest);
-                let call = async move { call::run(&shared.sandboxes, &version, &call, key_values).await };
-                let report = self.shared.long_calls.run(call).await;
-                report.unwrap_or_else(|| broken(digest))
+    fn call(&self, call: Call, key_values: Arc<dyn KeyValues>) -> Running<'_> {
+        let shared = self.shared.clone();
+        let work = async move {
+            match shared.version(&call).await {
+                Ok(version) => call::run(&shared.sandboxes, &version, &call, key_values).await,
+                Err(fault) => refused(fault),
             }
-            Err(fault) => refused(fault),
-        }
+        };
+        Running::new(work).moving_to(&self.shared.long_calls)
     }
 
     fn manifest(&self, address: &StepAddress) -> Option<Arc<Manifest>> {
@@ -236,14 +233,9 @@ impl StepRunner for Plugins {
     }
 }
 
-fn refused(fault: Fault) -> Report {
+/// No call was made.
+pub(crate) fn refused(fault: Fault) -> Report {
     Report { answer: Answer::Fault(fault), digest: None, effects: Effects::default(), usage: Usage::default() }
-}
-
-/// A panic of the host in the middle of a call: the call has failed, the host lives.
-fn broken(digest: host_core::id::Digest) -> Report {
-    let reason = "the host failed during the call; its log has the panic, please report it".to_owned();
-    Report { digest: Some(digest), ..refused(Fault { kind: FaultKind::Trap, reason }) }
 }
 
 fn folder_error(doing: &'static str, path: &std::path::Path, cause: std::io::Error) -> Error {

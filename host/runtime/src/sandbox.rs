@@ -112,14 +112,14 @@ pub(crate) enum Exceeded {
 }
 
 impl Sandbox {
-    /// A store for one instance. Nothing runs in it before `begin`.
-    pub(crate) fn store(engine: &Engine, terms: Arc<Terms>) -> Store<Self> {
+    /// A store for one instance, whose guest has so long from `now`.
+    pub(crate) fn store(engine: &Engine, terms: Arc<Terms>, now: Instant, allowance: Allowance) -> Store<Self> {
         let sandbox = Self {
             terms,
             call: CallState::default(),
             wasi: None,
-            deadline: Instant::now(),
-            allowance: Allowance::Call(Duration::ZERO),
+            deadline: now + allowance.span(),
+            allowance,
             tick_count: 0,
             memory_bytes: 0,
             table_elements: 0,

@@ -85,20 +85,21 @@ impl Version {
         self.manifest().calls_per_instance != CallsPerInstance::Count(1)
     }
 
-    /// An instance for one call: an idle one, or a new one.
+    /// An instance for one call: an idle one, or a new one. Its allowance counts from `now`.
     pub(crate) async fn instance(
         &self,
         sandboxes: &Sandboxes,
+        now: Instant,
         allowance: Allowance,
     ) -> Result<Instance, host_core::outcome::Fault> {
         if self.reuses_instances()
             && let Some(mut instance) = self.idle.take()
         {
-            instance.store.data_mut().start_clock(Instant::now(), allowance);
+            instance.store.data_mut().start_clock(now, allowance);
             instance.store.set_epoch_deadline(1);
             return Ok(instance);
         }
-        let started = Instance::start(&sandboxes.engine, &self.pre, self.terms.clone(), allowance).await;
+        let started = Instance::start(&sandboxes.engine, &self.pre, self.terms.clone(), now, allowance).await;
         started.map_err(|(error, mut store)| fault::fault(&error, store.data_mut()))
     }
 
@@ -152,7 +153,7 @@ async fn smoke(
 ) -> Result<(), Rejection> {
     let _permit = sandboxes.permit().await;
     let (began, time_max) = (Instant::now(), limits::SMOKE_TIME_MAX);
-    let started = Instance::start(&sandboxes.engine, pre, terms.clone(), Allowance::Start(time_max));
+    let started = Instance::start(&sandboxes.engine, pre, terms.clone(), began, Allowance::Start(time_max));
     // A guest that waits inside the host is not seen by the ticker.
     match tokio::time::timeout(time_max + limits::TIME_SLACK, started).await {
         Ok(Ok(instance)) => {

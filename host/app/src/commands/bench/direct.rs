@@ -1,9 +1,7 @@
 //! Load inside the process of the host: the engine without HTTP. And the native no-op that can stand in for the steps.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use async_trait::async_trait;
 use host_core::id::{GlobalId, StepAddress, UseCaseName};
 use host_core::json::Json;
 use host_core::manifest::Manifest;
@@ -11,7 +9,7 @@ use host_core::outcome::{Answer, Outcome};
 use host_core::saga::Status;
 use host_engine::{Engine, Start};
 use host_monitor::{Since, Watcher};
-use host_runtime::{Call, Effects, KeyValues, Plugins, Report, StepRunner, Usage};
+use host_runtime::{Call, Effects, KeyValues, Plugins, Report, Running, StepRunner, Usage};
 
 use super::load::{Client, Clients, SAGA_TIMEOUT, of_client};
 use super::scratch::USE_CASE;
@@ -75,13 +73,12 @@ struct Native {
     plugins: Plugins,
 }
 
-#[async_trait]
 impl StepRunner for Native {
-    async fn call(&self, call: Call, _key_values: Arc<dyn KeyValues>) -> Report {
-        let began = Instant::now();
-        let answer = Answer::Outcome(Outcome::Done { body: call.body, compensation: None });
-        let usage = Usage { took: began.elapsed(), ..Usage::default() };
-        Report { answer, digest: None, effects: Effects::default(), usage }
+    fn call(&self, call: Call, _key_values: Arc<dyn KeyValues>) -> Running<'_> {
+        Running::new(async move {
+            let answer = Answer::Outcome(Outcome::Done { body: call.body, compensation: None });
+            Report { answer, digest: None, effects: Effects::default(), usage: Usage::default() }
+        })
     }
 
     fn manifest(&self, address: &StepAddress) -> Option<Arc<Manifest>> {

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use host_core::id::{Digest, Direction, StepAddress};
 use host_core::json::Json;
 use host_core::manifest::Manifest;
 use host_core::outcome::{Answer, Outcome};
-use host_runtime::{Call, Effects, KeyValues, Report, StepRunner, Usage};
+use host_runtime::{Call, Effects, KeyValues, Report, Running, StepRunner, Usage};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
@@ -133,9 +132,8 @@ impl Steps {
     }
 }
 
-#[async_trait]
 impl StepRunner for Steps {
-    async fn call(&self, call: Call, key_values: Arc<dyn KeyValues>) -> Report {
+    fn call(&self, call: Call, key_values: Arc<dyn KeyValues>) -> Running<'_> {
         self.made.lock().push(Made {
             global_id: call.global_id.to_string(),
             address: call.address.to_string(),
@@ -149,20 +147,22 @@ impl StepRunner for Steps {
             Some(script) => script(&call),
             None => Outcome::Done { body: call.body.clone(), compensation: None }.into(),
         };
-        if let Some(key) = increment {
-            let bucket = host_core::id::BucketName::try_new(call.address.as_str()).unwrap();
-            let before = key_values.get(&bucket, key).await.unwrap();
-            let count: u64 = before.map_or(0, |bytes| String::from_utf8_lossy(&bytes).parse().unwrap());
-            // Give the others a chance to come in between.
-            tokio::task::yield_now().await;
-            effects.reads.push((bucket.clone(), key.into()));
-            effects.writes.push((bucket, key.into(), Some((count + 1).to_string().into())));
-        }
-        if !matches!(answer, Answer::Outcome(Outcome::Done { .. })) {
-            effects = Effects { reads: effects.reads, listed: effects.listed, ..Effects::default() };
-        }
-        let digest = Some(call.digest.unwrap_or(Digest([7; 32])));
-        Report { answer, digest, effects, usage: Usage::default() }
+        Running::new(async move {
+            if let Some(key) = increment {
+                let bucket = host_core::id::BucketName::try_new(call.address.as_str()).unwrap();
+                let before = key_values.get(&bucket, key).await.unwrap();
+                let count: u64 = before.map_or(0, |bytes| String::from_utf8_lossy(&bytes).parse().unwrap());
+                // Give the others a chance to come in between.
+                tokio::task::yield_now().await;
+                effects.reads.push((bucket.clone(), key.into()));
+                effects.writes.push((bucket, key.into(), Some((count + 1).to_string().into())));
+            }
+            if !matches!(answer, Answer::Outcome(Outcome::Done { .. })) {
+                effects = Effects { reads: effects.reads, listed: effects.listed, ..Effects::default() };
+            }
+            let digest = Some(call.digest.unwrap_or(Digest([7; 32])));
+            Report { answer, digest, effects, usage: Usage::default() }
+        })
     }
 
     fn manifest(&self, address: &StepAddress) -> Option<Arc<Manifest>> {
