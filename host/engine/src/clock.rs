@@ -1,36 +1,59 @@
 //! The clock, as an argument: the engine never reads the system's by itself. What a jump of the machine's clock means
 //! is decided here.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use host_core::time::Timestamp;
 use parking_lot::Mutex;
 
-use crate::limits::{CLOCK_HOLD_MAX, CLOCK_SLEW_DIVISOR};
+use crate::limits::{CLOCK_HOLD_MAX, CLOCK_SLEW_DIVISOR, WALL_CLOCK_LOOK};
 
 /// Tells the time.
 pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock, steadied.
+/// The machine's clock, steadied. The wall clock is looked at once in a while; in between, the time that has passed is
+/// added to it, so that most moments cost one reading.
 #[derive(Debug)]
 pub struct SystemClock {
     start: Instant,
     steady: Steady,
+    /// Nanoseconds by which the wall clock was ahead of the time passed when it was last looked at.
+    ahead: AtomicU64,
+    /// When that was, in nanoseconds passed.
+    looked_at: AtomicU64,
 }
 
 impl SystemClock {
     pub fn begin() -> Self {
-        Self { start: Instant::now(), steady: Steady::starting_at(Timestamp::from_system_time(SystemTime::now())) }
+        let (start, wall) = (Instant::now(), SystemTime::now());
+        let steady = Steady::starting_at(Timestamp::from_system_time(wall));
+        Self { start, steady, ahead: AtomicU64::new(since_1970(wall)), looked_at: AtomicU64::new(0) }
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        self.steady.at(Timestamp::from_system_time(SystemTime::now()), self.start.elapsed())
+        let passed = self.start.elapsed();
+        let passed_ns = ns(passed);
+        // Two threads may look at once, or one may add to what another has just seen: both are right to a millisecond.
+        if passed_ns.saturating_sub(self.looked_at.load(Ordering::Relaxed)) >= ns(WALL_CLOCK_LOOK) {
+            self.ahead.store(since_1970(SystemTime::now()).saturating_sub(passed_ns), Ordering::Relaxed);
+            self.looked_at.store(passed_ns, Ordering::Relaxed);
+        }
+        let wall = Duration::from_nanos(self.ahead.load(Ordering::Relaxed).saturating_add(passed_ns));
+        self.steady.at(Timestamp::from_ms(ms(wall)), passed)
     }
+}
+
+fn since_1970(wall: SystemTime) -> u64 {
+    ns(wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+fn ns(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Time from two sources: a wall clock, which may jump, and the time that has really passed.

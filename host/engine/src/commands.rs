@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use host_broker::Subscription;
-use host_core::decide::{Input, decide};
+use host_core::decide::Input;
 use host_core::envelope::{Envelope, decode};
 use host_core::id::{Direction, GlobalId, TopicName};
 use host_core::record::{EndStatus, Event, Record, Verb};
@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::lanes::next_delivery;
 use crate::limits::COMMANDS_IN_FLIGHT_MAX;
 use crate::parking::{self, Error, submit};
-use crate::settle::{CallFacts, settle};
+use crate::settle::settle_uncalled;
 use crate::topics;
 
 /// For which sagas an act makes sense; the text names them.
@@ -198,6 +198,5 @@ fn message_id(saga: &Saga) -> host_core::id::MessageId {
 /// Add to the unit what the act makes of this message.
 fn moved(context: &Context, unit: &mut Unit, message: &Message, envelope: &Envelope, mark: Mark) {
     let rules = context.rules_of(envelope);
-    let transition = decide(envelope, message.headers.attempts, Input::Acted(mark), &rules, context.moment());
-    settle(context, unit, message, envelope, transition, CallFacts::default());
+    settle_uncalled(context, unit, message, envelope, Input::Acted(mark), &rules);
 }

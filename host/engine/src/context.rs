@@ -58,10 +58,6 @@ impl Context {
         self.clock.now()
     }
 
-    pub(crate) fn moment(&self) -> Moment {
-        Moment { now: self.now(), jitter: Jitter::new(fastrand::f64()) }
-    }
-
     /// What the saga's definition says about failures. A definition that is gone leaves the defaults, the strictest.
     pub(crate) fn policy(&self, meta: &Meta) -> Policy {
         let definition = meta.use_case.as_ref().and_then(|reference| self.use_cases.version(reference));
@@ -81,6 +77,11 @@ impl Context {
     fn manifest_or_default(&self, address: &StepAddress) -> Arc<Manifest> {
         self.runner.manifest(address).unwrap_or_else(|| Arc::new(Manifest::of(address.clone())))
     }
+}
+
+/// The moment of a decision.
+pub(crate) fn moment_at(now: Timestamp) -> Moment {
+    Moment { now, jitter: Jitter::new(fastrand::f64()) }
 }
 
 /// Lets the runtime read key-values from the store. Whoever asks is a plugin in the middle of its call.

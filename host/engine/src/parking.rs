@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use host_broker::Subscription;
-use host_core::decide::{Input, decide};
+use host_core::decide::Input;
 use host_core::envelope::{Envelope, decode};
 use host_core::id::{Lsn, WaitKey};
 use host_core::record::Event;
@@ -20,7 +20,7 @@ use crate::commit::{self, Refused, Stopped};
 use crate::context::Context;
 use crate::lanes::next_delivery;
 use crate::limits::{COMMANDS_IN_FLIGHT_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};
-use crate::settle::{CallFacts, record, settle};
+use crate::settle::{CallFacts, record, settle_uncalled};
 use crate::topics::{self, Signal};
 
 /// What the services of waiting share.
@@ -136,7 +136,7 @@ async fn release(context: &Context, parked: Parked, signalled_at: Timestamp) -> 
     let mut unit = Unit { unpark: Some(parked.id.clone()), ..Unit::default() };
     if let Some(envelope) = envelope(context, &parked) {
         let event = Event::Signalled { key: key.clone() };
-        unit.records.push(record(&envelope, event, context.now(), CallFacts::default()));
+        unit.records.push(record(&envelope, event, CallFacts::none(context.now())));
     }
     let mut message = parked.message;
     message.headers.signalled = Some((key, signalled_at));
@@ -206,8 +206,7 @@ async fn expire(context: &Context, parked: Parked) -> Result<(), Error> {
                 on_timeout: parked.on_timeout,
             };
             let rules = context.rules_of(&envelope);
-            let transition = decide(&envelope, parked.message.headers.attempts, input, &rules, context.moment());
-            settle(context, &mut unit, &parked.message, &envelope, transition, CallFacts::default());
+            settle_uncalled(context, &mut unit, &parked.message, &envelope, input, &rules);
         }
         // Limits were lowered since it was parked: its step says so when it gets it.
         None => unit.publishes.push(Publish { message: parked.message.clone(), due: None }),

@@ -14,6 +14,7 @@ use host_core::limits::{self, REASON_BYTES_MAX};
 use host_core::manifest::{Grant, Manifest};
 use host_core::outcome::{Answer, Outcome};
 use host_core::record::{Event, Record, Standing};
+use host_core::time::Timestamp;
 use host_core::unit::{Ack, Cause, Headers, KeyValueTxn, Message, Parked, Payload, Publish, Unit};
 use host_runtime::{Call, Effects, Report};
 use host_store::Remedy;
@@ -21,12 +22,12 @@ use parking_lot::Mutex;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::commit::{self, Refused, Stopped};
-use crate::context::Context;
+use crate::context::{Context, moment_at};
 use crate::failpoint::FailPoint;
 use crate::intake::{First, Pinned, Work, intake};
 use crate::limits::{CONFLICTS_BEFORE_ALONE, CONFLICTS_MAX, UNREADABLE_PAUSE};
 use crate::parking::{self, meet_remembered_signal};
-use crate::settle::{CallFacts, settle, started};
+use crate::settle::{CallFacts, settle, settle_uncalled, started};
 use crate::topics;
 
 /// Runs deliveries of steps.
@@ -106,7 +107,7 @@ impl Pipeline {
             let call = call(&envelope, &message, &pinned);
             let report = context.runner.call(call, context.key_values.clone()).await;
             context.fail_points.hit(FailPoint::AfterExecute);
-            let facts = CallFacts { began_at: Some(began_at), attempt, digest: report.digest };
+            let facts = CallFacts { began_at: Some(began_at), attempt, digest: report.digest, at: context.now() };
             let at = snapshot.as_ref().map(|snapshot| snapshot.lsn);
             let mut unit = Unit { ack: Some(ack), ..Unit::default() };
             self.answered(manifest, &mut unit, &message, &envelope, report, facts, at.unwrap_or_default(), first);
@@ -157,13 +158,13 @@ impl Pipeline {
         let answer = bounded(envelope, answer, &context.limits);
         let done = matches!(answer, Answer::Outcome(Outcome::Done { .. }));
         if first == First::Yes {
-            unit.records.push(started(envelope, facts.began_at.unwrap_or_else(|| context.now())));
+            unit.records.push(started(envelope, facts.began_at.unwrap_or(facts.at)));
         }
         let rules = context.rules(envelope, manifest);
         let input = Input::Answered { answer, digest };
-        let transition = decide(envelope, message.headers.attempts, input, &rules, context.moment());
+        let transition = decide(envelope, message.headers.attempts, input, &rules, moment_at(facts.at));
         settle(context, unit, message, envelope, transition, facts);
-        apply_effects(context, unit, envelope, effects, snapshot, done);
+        apply_effects(context, unit, envelope, effects, snapshot, done, facts.at);
     }
 
     /// A unit for a delivery whose plugin is not called.
@@ -185,8 +186,7 @@ impl Pipeline {
             unit.unmark = Some(envelope.meta.global_id.clone());
         }
         let rules = context.rules(envelope, manifest);
-        let transition = decide(envelope, message.headers.attempts, input, &rules, context.moment());
-        settle(context, &mut unit, message, envelope, transition, CallFacts::default());
+        settle_uncalled(context, &mut unit, message, envelope, input, &rules);
         unit
     }
 
@@ -263,6 +263,7 @@ fn apply_effects(
     effects: Effects,
     snapshot: host_core::id::Lsn,
     done: bool,
+    now: Timestamp,
 ) {
     let Effects { emits, signals, reads, listed, writes } = effects;
     if !(reads.is_empty() && listed.is_empty() && writes.is_empty()) {
@@ -272,7 +273,6 @@ fn apply_effects(
     if !done {
         return;
     }
-    let now = context.now();
     for (topic, body) in emits {
         let key = Arc::from(envelope.meta.global_id.as_str());
         let headers = Headers { foreign: true, ..Headers::default() };

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use host_core::decide::{Next, Transition};
+use host_core::decide::{Input, Next, Rules, Transition, decide};
 use host_core::envelope::Envelope;
 use host_core::failure::Failure;
 use host_core::id::{Digest, TopicKind};
@@ -11,14 +11,37 @@ use host_core::record::{EndStatus, Event, Record};
 use host_core::time::Timestamp;
 use host_core::unit::{Attempts, Cause, Headers, Message, Parked, ParkedId, Payload, Publish, Unit};
 
-use crate::context::Context;
+use crate::context::{Context, moment_at};
 
-/// The call that a transition came from; the default where there was none.
-#[derive(Debug, Clone, Copy, Default)]
+/// The call that a transition came from.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct CallFacts {
     pub(crate) began_at: Option<Timestamp>,
     pub(crate) attempt: u32,
     pub(crate) digest: Option<Digest>,
+    /// When it was over: the moment of the decision and of all that follows from it.
+    pub(crate) at: Timestamp,
+}
+
+impl CallFacts {
+    /// A decision at this moment that no call led to.
+    pub(crate) fn none(at: Timestamp) -> Self {
+        Self { began_at: None, attempt: 0, digest: None, at }
+    }
+}
+
+/// Add to `unit` what becomes of a message now, without a call.
+pub(crate) fn settle_uncalled(
+    context: &Context,
+    unit: &mut Unit,
+    message: &Message,
+    envelope: &Envelope,
+    input: Input,
+    rules: &Rules,
+) {
+    let now = context.now();
+    let transition = decide(envelope, message.headers.attempts, input, rules, moment_at(now));
+    settle(context, unit, message, envelope, transition, CallFacts::none(now));
 }
 
 /// Add to `unit` what the transition of this message says.
@@ -30,8 +53,8 @@ pub(crate) fn settle(
     transition: Transition,
     facts: CallFacts,
 ) {
-    let now = context.now();
-    let record = |event| record(envelope, event, now, facts);
+    let now = facts.at;
+    let record = |event| record(envelope, event, facts);
     for event in transition.events {
         count(context, &event);
         unit.records.push(record(event));
@@ -66,15 +89,15 @@ pub(crate) fn settle(
 }
 
 /// The record of an event of this message.
-pub(crate) fn record(envelope: &Envelope, event: Event, at: Timestamp, facts: CallFacts) -> Record {
+pub(crate) fn record(envelope: &Envelope, event: Event, facts: CallFacts) -> Record {
     let meta = &envelope.meta;
     Record {
         global_id: meta.global_id.clone(),
         position: meta.position(),
         address: meta.address().clone(),
         direction: meta.direction,
-        at,
-        began_at: facts.began_at.unwrap_or(at),
+        at: facts.at,
+        began_at: facts.began_at.unwrap_or(facts.at),
         attempt: facts.attempt,
         digest: facts.digest,
         use_case: meta.use_case.clone(),
@@ -86,7 +109,7 @@ pub(crate) fn record(envelope: &Envelope, event: Event, at: Timestamp, facts: Ca
 pub(crate) fn started(envelope: &Envelope, at: Timestamp) -> Record {
     let meta = &envelope.meta;
     let event = Event::Started { steps: meta.forward_steps(), body: envelope.body.clone(), deadline: meta.deadline };
-    record(envelope, event, at, CallFacts::default())
+    record(envelope, event, CallFacts::none(at))
 }
 
 /// The message that carries an envelope to its addressee, keyed as the addressee declares.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use host_core::decide::{Input, decide, is_past_deadline};
+use host_core::decide::{Input, is_past_deadline};
 use host_core::id::TopicName;
 use host_core::unit::{Offset, Unit};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::lanes::backlog;
 use crate::limits::{RETENTION_INTERVAL, RETENTION_SAGAS_MAX, SWEEP_INTERVAL, SWEEP_MESSAGES_MAX};
 use crate::parking::{Error, decoded, submit};
-use crate::settle::{CallFacts, settle};
+use crate::settle::settle_uncalled;
 
 /// Count and sweep until `stop`.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Result<(), Error> {
@@ -39,10 +39,8 @@ async fn sweep(context: &Context, topic: &TopicName) -> Result<(), Error> {
         }
         let Some(delivery) = context.broker.claim(topic, &browsed.message.key).await? else { continue };
         let rules = context.rules_of(&envelope);
-        let attempts = delivery.message.headers.attempts;
-        let transition = decide(&envelope, attempts, Input::DeadlinePassed, &rules, context.moment());
         let mut unit = Unit { ack: Some(delivery.ack), ..Unit::default() };
-        settle(context, &mut unit, &delivery.message, &envelope, transition, CallFacts::default());
+        settle_uncalled(context, &mut unit, &delivery.message, &envelope, Input::DeadlinePassed, &rules);
         submit(context, unit).await?;
     }
     Ok(())

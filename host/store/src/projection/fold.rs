@@ -30,6 +30,8 @@ pub(crate) struct Projector {
     projected: Lsn,
     pub(super) counts: Counts,
     pub(super) recent: Recent,
+    /// Sagas of the last fold: the next one has about as many.
+    folded_count: usize,
     /// Where retention goes on in the summaries; none: from the oldest.
     pub(super) retained: Option<Vec<u8>>,
 }
@@ -74,7 +76,7 @@ impl Projector {
             }
             None => Counts::default(),
         };
-        Ok(Self { projected, counts, recent: Recent::default(), retained: None })
+        Ok(Self { projected, counts, recent: Recent::default(), folded_count: 0, retained: None })
     }
 
     pub(crate) fn counts(&self) -> Counts {
@@ -86,16 +88,21 @@ impl Projector {
         let projected = self.projected;
         let new = || batches.iter().filter(|batch| batch.lsn > projected);
         let Some(last) = new().map(|batch| batch.lsn).max() else { return Ok(()) };
-        let mut folding: HashMap<&GlobalId, Folding> = HashMap::new();
+        // In order of appearance; the map holds places, so that it grows without moving sagas about.
+        let mut foldings: Vec<Folding> = Vec::with_capacity(self.folded_count);
+        let mut places: HashMap<&GlobalId, usize> = HashMap::with_capacity(self.folded_count);
         let mut changes = Changes::new(tables, self.counts);
         let folded = (|| {
             for record in new().flat_map(|batch| &batch.records) {
-                match folding.entry(&record.global_id) {
-                    Entry::Occupied(entry) => entry.into_mut().apply(record),
-                    Entry::Vacant(entry) => _ = entry.insert(self.begin(tables, record)?),
+                match places.entry(&record.global_id) {
+                    Entry::Occupied(entry) => foldings[*entry.get()].apply(record),
+                    Entry::Vacant(entry) => {
+                        foldings.push(self.begin(tables, record)?);
+                        entry.insert(foldings.len() - 1);
+                    }
                 }
             }
-            for Folding { before, saga, .. } in folding.values().filter(|folding| !folding.aside) {
+            for Folding { before, saga, .. } in foldings.iter().filter(|folding| !folding.aside) {
                 changes.replace(before.as_ref(), saga.as_ref().map(Summary::from).as_ref())?;
             }
             new().for_each(|batch| changes.batch.remove(Table::Feed, keys::lsn(batch.lsn)));
@@ -105,7 +112,8 @@ impl Projector {
         // What was taken out of memory is folded from its journal if it did not come to be written.
         self.counts = folded.inspect_err(|_| self.recent = Recent::default())?;
         self.projected = last;
-        folding.into_values().filter_map(|folding| folding.saga).for_each(|saga| self.recent.keep(saga));
+        self.folded_count = foldings.len();
+        foldings.into_iter().filter_map(|folding| folding.saga).for_each(|saga| self.recent.keep(saga));
         Ok(())
     }
 
