@@ -1,14 +1,16 @@
-//! `saga bench`: sagas per second and their latency, with as many clients as asked for, each waiting for its saga to
-//! end before it starts the next (a closed loop).
+//! `saga bench`: sagas per second and their latency. As many clients as asked for, each waiting for its saga to end
+//! before it starts the next (a closed loop), or sagas that are due on a schedule (an open loop), or both in turn.
 
+mod closed;
 mod direct;
 mod disk;
 mod http;
 mod load;
+mod open;
 mod report;
 mod scratch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -23,11 +25,16 @@ use crate::host::{Host, Threads};
 use crate::progress::Progress;
 use crate::terminal::{Terminal, say};
 
+use closed::Closed;
 use direct::Direct;
 use http::OverHttp;
-use load::{Counted, Load};
-use report::Report;
+use load::Clients;
+use open::Open;
+use report::{Part, Report};
 use scratch::Scratch;
+
+/// Fewer clients than this, each waiting for its saga, leave a host idle: half of what they reach is not half the peak.
+const PEAK_CLIENTS_MIN: u32 = 16;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -36,18 +43,33 @@ Examples:
   saga bench --scratch --clients 256 --seconds 20
   saga bench --scratch --clients 1             latency without company
   saga bench --scratch --native                without WebAssembly: what the sandbox costs
+  saga bench --scratch --clients 256 --half-peak    the peak, then latency at half of it
+  saga bench --scratch --clients 256 --rate 5000    latency when 5,000 sagas become due each second
   saga bench --use-case shop --body '{\"order-id\":\"1\",\"item\":\"book-{client}\",\"quantity\":1,\"amount\":20}'
 
 A host of its own is loaded inside its process; --http sends the same load through the API. A host that runs is always
-loaded through its API, with one of its use cases: `bench` or `uc-1-1` if --use-case does not say.")]
+loaded through its API, with one of its use cases: `bench` or `uc-1-1` if --use-case does not say.
+
+With --rate sagas are due on a schedule that does not follow the host, and the latency of one counts from when it was
+due: what had to wait because the host, or all clients, were busy is charged for it. If the rate could not be kept the
+run says so and its status is 1.")]
 pub struct Options {
-    /// Clients that start sagas, each one after the other.
+    /// Clients that start sagas, each one after the other; with --rate sagas that can be under way at once.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub clients: u32,
 
     /// How long to measure, after a second of warming up.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
+
+    /// Sagas that become due each second, whatever the host does; latency counts from when one was due.
+    #[arg(long, value_name = "N", conflicts_with = "half_peak")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate: Option<u32>,
+
+    /// Find the peak with all clients, then measure latency at half of that rate, each for --seconds.
+    #[arg(long)]
+    pub half_peak: bool,
 
     /// Load a host of its own through its HTTP API.
     #[arg(long)]
@@ -96,6 +118,14 @@ impl Options {
 }
 
 pub fn run(options: Options) -> anyhow::Result<Exit> {
+    if options.half_peak && options.clients < PEAK_CLIENTS_MIN {
+        let message = format!(
+            "--half-peak with --clients {}: so few clients, each waiting for its saga, do not find the peak of a host; \
+            give --clients {PEAK_CLIENTS_MIN} or more, or say with --rate how many sagas become due each second",
+            options.clients
+        );
+        return Err(Stop::usage(message).into());
+    }
     let client = Client::new(&options.target)?;
     let is_running = !options.asks_for_own_host() && client.is_reachable();
     if options.use_case.is_some() && !is_running {
@@ -112,7 +142,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     } else {
         say(report.page(Terminal::detect()))?;
     }
-    Ok(Exit::of(report.counted.saga_count > 0 && report.counted.error_count == 0))
+    Ok(Exit::of(report.is_good()))
 }
 
 /// Load the host that runs, through its API.
@@ -127,13 +157,12 @@ fn running(options: &Options, client: &Client) -> anyhow::Result<Report> {
     };
     let body = body(options, use_case)?;
     let progress = Progress::begin(format!("measuring {} with use case {use_case}", client.base()));
-    let fsync = disk::fsync_p50(&std::env::current_dir()?)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let over_http = OverHttp::new(client.base(), options.target.token.as_deref(), use_case, &body)?;
-    let counted = runtime.block_on(Load::of(options).run(over_http, &progress))?;
+    let parts = runtime.block_on(measure(options, &over_http, &std::env::current_dir()?, &progress))?;
     progress.end();
     let configuration = format!("the host at {} over HTTP, use case {use_case}", client.base());
-    Ok(Report { configuration, clients: options.clients, counted, fsync_p50: fsync })
+    Ok(Report { configuration, clients: options.clients, parts })
 }
 
 /// Start a host in a scratch folder, load it, end it.
@@ -144,37 +173,55 @@ fn own(options: &Options) -> anyhow::Result<Report> {
     crate::logging::begin(&config.log);
     let body = body(options, scratch::USE_CASE)?;
     let progress = Progress::begin("starting a host of its own");
-    let fsync = disk::fsync_p50(scratch.dir())?;
     let threads = Threads::new(&config)?;
     let workers = threads.workers.handle().clone();
-    let counted = threads.service.block_on(async {
+    let parts = threads.service.block_on(async {
         let host = if options.native {
             Host::start_with(&config, &workers, |plugins| direct::native(plugins)).await?
         } else {
             Host::start(&config, &workers).await?
         };
-        progress.next(format!("measuring it for {} s with {} clients", options.seconds, options.clients));
-        let counted = measure(options, &host, body, &progress).await;
+        let parts = if options.http {
+            let over_http = OverHttp::new(&host.url(), None, scratch::USE_CASE, &body)?;
+            measure(options, &over_http, scratch.dir(), &progress).await
+        } else {
+            measure(options, &Direct::new(&host, body), scratch.dir(), &progress).await
+        };
         host.shut_down().await;
-        counted
+        parts
     });
     threads.end();
     progress.end();
-    Ok(Report { configuration: described(options), clients: options.clients, counted: counted?, fsync_p50: fsync })
+    Ok(Report { configuration: described(options), clients: options.clients, parts: parts? })
 }
 
+/// One load, or the two of --half-peak. What a sync takes on the disk of `dir` is measured before each of them, while
+/// the host has nothing to do.
 async fn measure(
     options: &Options,
-    host: &Host,
-    body: host_core::json::Json,
+    clients: &impl Clients,
+    dir: &Path,
     progress: &Progress,
-) -> anyhow::Result<Counted> {
-    if options.http {
-        let over_http = OverHttp::new(&host.url(), None, scratch::USE_CASE, &body)?;
-        Load::of(options).run(over_http, progress).await
-    } else {
-        Load::of(options).run(Direct::new(host, body), progress).await
+) -> anyhow::Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut rate = options.rate;
+    if rate.is_none() {
+        let fsync_p50 = disk::fsync_p50(dir)?;
+        progress.next(format!("measuring for {} s with {} clients", options.seconds, options.clients));
+        let load = Closed { clients: options.clients, duration: options.duration() };
+        let counted = load.run(clients, progress).await?;
+        // A peak of nothing has no half: the report tells the errors.
+        let half = (counted.per_second() / 2.0).round() as u32;
+        rate = (options.half_peak && half > 0).then_some(half);
+        parts.push(Part::closed(counted, fsync_p50));
     }
+    if let Some(rate) = rate {
+        let fsync_p50 = disk::fsync_p50(dir)?;
+        progress.next(format!("measuring for {} s with {rate} sagas due each second", options.seconds));
+        let load = Open { rate, clients: options.clients, duration: options.duration() };
+        parts.push(Part::open(load.run(clients, progress).await?, fsync_p50));
+    }
+    Ok(parts)
 }
 
 fn body(options: &Options, use_case: &str) -> anyhow::Result<host_core::json::Json> {
@@ -197,4 +244,36 @@ fn described(options: &Options) -> String {
         calls => format!("{calls} calls"),
     };
     format!("embedded broker and store, {way}, {steps} wasm steps, {calls} an instance")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn parse(line: &str) -> Result<Options, clap::Error> {
+        match Cli::try_parse_from(line.split(' '))?.command {
+            Command::Bench(options) => Ok(options),
+            _ => panic!("{line} is a bench"),
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_number_of_sagas_and_goes_without_a_peak() {
+        assert_eq!(parse("saga bench --rate 5000 --http").expect("it is one").rate, Some(5_000));
+        for line in ["saga bench --rate 0", "saga bench --rate fast", "saga bench --rate 10 --half-peak"] {
+            let error = parse(line).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn half_the_peak_of_a_few_clients_is_refused() {
+        let options = parse("saga bench --scratch --half-peak --clients 4").expect("a command line");
+        let error = run(options).expect_err("four clients find no peak");
+        let text = error.to_string();
+        assert!(text.contains("--clients 4") && text.contains("give --clients 16 or more"), "{text}");
+    }
 }

@@ -1,18 +1,17 @@
-//! The closed loop: so many clients, each starts a saga and waits for its end; counts and times only what began after
-//! the warming up.
+//! What every load shares: a client that runs one saga, what is counted of many, and how long they are watched.
 
 use std::future::Future;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use host_core::json::Json;
+use std::time::Instant;
 use tokio::task::JoinSet;
 
-use super::Options;
 use crate::progress::Progress;
 
 /// Caches, pools and connections come to life in this time; what happens in it is not counted.
-const WARM_UP: Duration = Duration::from_secs(1);
+pub const WARM_UP: Duration = Duration::from_secs(1);
 /// How long one saga may take before it counts as an error.
 pub const SAGA_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -36,12 +35,6 @@ pub fn of_client(body: &Json, number: u32) -> anyhow::Result<Json> {
     Ok(Json::try_from_text(&body.as_str().replace("{client}", &number.to_string()))?)
 }
 
-/// How much load.
-pub struct Load {
-    clients: u32,
-    duration: Duration,
-}
-
 /// What came of it.
 pub struct Counted {
     pub saga_count: u64,
@@ -53,74 +46,28 @@ pub struct Counted {
     pub error: Option<String>,
 }
 
-impl Load {
-    pub fn of(options: &Options) -> Self {
-        Self { clients: options.clients, duration: options.duration() }
+impl Counted {
+    pub fn new() -> anyhow::Result<Self> {
+        Ok(Self { saga_count: 0, error_count: 0, took: Duration::ZERO, latencies: histogram()?, error: None })
     }
 
-    pub async fn run(self, clients: impl Clients, progress: &Progress) -> anyhow::Result<Counted> {
-        let mut ready = Vec::new();
-        for number in 1..=self.clients {
-            ready.push(clients.client(number).await?);
-        }
-        let from = Instant::now() + WARM_UP;
-        let until = from + self.duration;
-        let mut loops = JoinSet::new();
-        for client in ready {
-            loops.spawn(run_client(client, from, until));
-        }
-        let mut counted = Counted::new()?;
-        let mut seconds = tokio::time::interval(Duration::from_secs(1));
-        loop {
-            tokio::select! {
-                next = loops.join_next() => match next {
-                    Some(part) => counted.add(part??)?,
-                    None => break,
-                },
-                _ = seconds.tick() => {
-                    let left = until.saturating_duration_since(Instant::now()).as_secs();
-                    progress.at(format!("measuring with {} clients, {left} s to go", self.clients));
-                }
-            }
-        }
-        counted.took = self.duration;
-        Ok(counted)
-    }
-}
-
-async fn run_client(mut client: impl Client, from: Instant, until: Instant) -> anyhow::Result<Counted> {
-    let mut counted = Counted::new()?;
-    loop {
-        let began = Instant::now();
-        if began >= until {
-            return Ok(counted);
-        }
-        let result = client.run_one().await;
-        let ended = Instant::now();
-        if ended < from || ended > until {
-            continue;
-        }
+    /// Count one saga that took so long. An error is handed back for the client to act on.
+    pub fn count(&mut self, result: anyhow::Result<bool>, took: Duration) -> Result<(), Failed> {
         match result {
             Ok(true) => {
-                counted.saga_count += 1;
-                let micros = u64::try_from((ended - began).as_micros()).unwrap_or(u64::MAX);
-                counted.latencies.saturating_record(micros.max(1));
+                self.saga_count += 1;
+                self.latencies.saturating_record(micros(took));
+                Ok(())
             }
-            Ok(false) => counted.fail("a saga did not complete".to_owned()),
+            Ok(false) => {
+                self.fail("a saga did not complete".to_owned());
+                Ok(())
+            }
             Err(error) => {
-                counted.fail(format!("{error:#}"));
-                // A host that refuses is not helped by being asked again at once.
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                self.fail(format!("{error:#}"));
+                Err(Failed)
             }
         }
-    }
-}
-
-impl Counted {
-    fn new() -> anyhow::Result<Self> {
-        // One microsecond to two minutes, three digits.
-        let latencies = Histogram::new_with_bounds(1, 120_000_000, 3)?;
-        Ok(Self { saga_count: 0, error_count: 0, took: Duration::ZERO, latencies, error: None })
     }
 
     fn fail(&mut self, error: String) {
@@ -128,17 +75,66 @@ impl Counted {
         self.error.get_or_insert(error);
     }
 
-    fn add(&mut self, other: Counted) -> anyhow::Result<()> {
+    pub fn add(&mut self, other: Counted) -> anyhow::Result<()> {
         self.saga_count += other.saga_count;
         self.error_count += other.error_count;
         self.error = self.error.take().or(other.error);
         self.latencies.add(&other.latencies)?;
         Ok(())
     }
+
+    pub fn per_second(&self) -> f64 {
+        self.saga_count as f64 / self.took.as_secs_f64()
+    }
+}
+
+/// The host did not take or did not answer a saga.
+pub struct Failed;
+
+/// One microsecond to two minutes, three digits.
+pub fn histogram() -> anyhow::Result<Histogram<u64>> {
+    Ok(Histogram::new_with_bounds(1, 120_000_000, 3)?)
+}
+
+pub fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Make so many clients.
+pub async fn ready<C: Clients>(clients: &C, count: u32) -> anyhow::Result<Vec<C::Client>> {
+    let mut ready = Vec::new();
+    for number in 1..=count {
+        ready.push(clients.client(number).await?);
+    }
+    Ok(ready)
+}
+
+/// Wait for every client to end, hand each one's part to `add`, and tell how long it will still take.
+pub async fn gather<T: Send + 'static>(
+    mut loops: JoinSet<anyhow::Result<T>>,
+    until: Instant,
+    progress: &Progress,
+    mut add: impl FnMut(T) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            next = loops.join_next() => match next {
+                Some(part) => add(part??)?,
+                None => return Ok(()),
+            },
+            _ = seconds.tick() => {
+                let left = until.saturating_duration_since(Instant::now()).as_secs();
+                progress.at(format!("measuring, {left} s to go"));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
+pub mod scripted {
+    //! A host that takes a tenth of a second for a saga and refuses every fourth.
+
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -159,18 +155,5 @@ mod tests {
         async fn client(&self, _number: u32) -> anyhow::Result<Scripted> {
             Ok(Scripted(self.clone()))
         }
-    }
-
-    #[tokio::test]
-    async fn only_what_ends_while_it_is_measured_is_counted() {
-        let calls = Arc::new(AtomicU64::new(0));
-        let load = Load { clients: 2, duration: Duration::from_secs(1) };
-        let counted = load.run(calls.clone(), &Progress::begin("test")).await.expect("a run");
-        let total = counted.saga_count + counted.error_count;
-        assert!(total > 0 && total < calls.load(Ordering::Relaxed), "{total} of {calls:?}");
-        assert!(counted.error_count > 0);
-        assert_eq!(counted.error.as_deref(), Some("busy"));
-        assert_eq!(counted.latencies.len(), counted.saga_count);
-        assert!(counted.latencies.min() >= 95_000, "{}", counted.latencies.min());
     }
 }
