@@ -32,7 +32,8 @@ pub const RETENTION_SAGAS_MAX: usize = 2_000;
 pub const TIMER_SLEEP_MAX: Duration = Duration::from_secs(1);
 /// Locks for concurrent starts with the same global-id: enough that unrelated starts rarely share one.
 pub const START_LOCK_COUNT: usize = 64;
-/// How long the time that passes is trusted before the wall clock is looked at again: a jump of it shows that much later.
+/// How long the time that passes is trusted before the wall clock is looked at again: a jump of it shows that much
+/// later.
 pub const WALL_CLOCK_LOOK: Duration = Duration::from_millis(1);
 /// A jump back of the machine's clock that is not followed: more than summer time and a wrong zone or two make. After a
 /// larger one the clock was plainly wrong before.
