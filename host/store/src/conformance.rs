@@ -20,6 +20,7 @@ use host_core::table::{Batch, Durability, Tables};
 use host_core::unit::Unit;
 use parking_lot::Mutex;
 
+use crate::backends::memory::MemoryTables;
 use crate::embedded::EmbeddedStore;
 use crate::{Committed, Conflict, JointStore, Store};
 
@@ -66,6 +67,25 @@ pub trait Medium: Send + Sync + 'static {
 
     /// As after a power cut: the synced writes and no other.
     fn crashed(self: Box<Self>) -> Box<dyn Medium>;
+}
+
+/// Tables in memory; what was not synced is gone after a crash.
+pub struct Memory(pub Arc<MemoryTables>);
+
+impl Medium for Memory {
+    fn tables(&self) -> Arc<dyn Tables> {
+        self.0.clone()
+    }
+
+    fn synced(&self) {}
+
+    fn reopened(self: Box<Self>) -> Box<dyn Medium> {
+        self
+    }
+
+    fn crashed(self: Box<Self>) -> Box<dyn Medium> {
+        Box::new(Memory(Arc::new(self.0.snapshot_synced())))
+    }
 }
 
 /// The embedded store over a medium, with the smallest committer that keeps the rules.

@@ -11,27 +11,9 @@ use host_store::backends::memory::MemoryTables;
 use host_store::conformance::sample::{
     Handle, at, completed, dead_lettered, done, ended, global_id, record, retried, started, unit, wait_key,
 };
-use host_store::conformance::{Embedded, Medium, Subject, project_all, submit};
+use host_store::conformance::{Embedded, Memory, Subject, project_all, submit};
 use host_store::embedded::EmbeddedStore;
 use host_store::{Audit, Difference};
-
-struct Memory(Arc<MemoryTables>);
-
-impl Medium for Memory {
-    fn tables(&self) -> Arc<dyn Tables> {
-        self.0.clone()
-    }
-
-    fn synced(&self) {}
-
-    fn reopened(self: Box<Self>) -> Box<dyn Medium> {
-        self
-    }
-
-    fn crashed(self: Box<Self>) -> Box<dyn Medium> {
-        self
-    }
-}
 
 /// A store with a saga of each kind, all of it projected.
 async fn store() -> (Arc<MemoryTables>, Embedded) {

@@ -7,27 +7,9 @@ use host_core::id::Lsn;
 use host_core::table::{Batch, Durability, Table, Tables};
 use host_store::backends::memory::{Fault, MemoryTables};
 use host_store::conformance::tables::nothing_is_written_after_a_failed_write;
-use host_store::conformance::{Backend, Embedded, Medium, Subject, sample};
+use host_store::conformance::{Backend, Embedded, Medium, Memory, Subject, sample};
 use host_store::embedded::EmbeddedStore;
 use host_store::{Error, JointStore, Store};
-
-struct Memory(Arc<MemoryTables>);
-
-impl Medium for Memory {
-    fn tables(&self) -> Arc<dyn Tables> {
-        self.0.clone()
-    }
-
-    fn synced(&self) {}
-
-    fn reopened(self: Box<Self>) -> Box<dyn Medium> {
-        self
-    }
-
-    fn crashed(self: Box<Self>) -> Box<dyn Medium> {
-        Box::new(Memory(Arc::new(self.0.snapshot_synced())))
-    }
-}
 
 fn fresh() -> Box<dyn Medium> {
     Box::new(Memory(Arc::new(MemoryTables::new())))

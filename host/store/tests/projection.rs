@@ -9,31 +9,11 @@ use fastrand::Rng;
 use host_core::id::{GlobalId, Lsn};
 use host_core::record::{EndStatus, Event, Record, Standing, Verb};
 use host_core::saga::{Saga, Status};
-use host_core::table::Tables;
-use host_store::backends::memory::MemoryTables;
 use host_store::conformance::sample::{
     Compensate, Handle, address, at, failure, global_id, json, record, started, unit, use_case, wait_key,
 };
-use host_store::conformance::{Embedded, Medium, Subject, project_all, submit};
+use host_store::conformance::{Embedded, Memory, Subject, project_all, submit};
 use host_store::{ErrorQuery, GroupId, ListQuery, Store, Summary};
-
-struct Memory(Arc<MemoryTables>);
-
-impl Medium for Memory {
-    fn tables(&self) -> Arc<dyn Tables> {
-        self.0.clone()
-    }
-
-    fn synced(&self) {}
-
-    fn reopened(self: Box<Self>) -> Box<dyn Medium> {
-        self
-    }
-
-    fn crashed(self: Box<Self>) -> Box<dyn Medium> {
-        Box::new(Memory(Arc::new(self.0.snapshot_synced())))
-    }
-}
 
 const STEP_COUNT: u16 = 4;
 

@@ -1,8 +1,11 @@
 //! Goal: what comes twice, late, broken or from outside has its effect once or none, and is visible.
 //! Method: foreign messages published beside the saga's own.
 
+use host_broker::Broker as _;
+use host_core::id::TopicName;
 use host_core::saga::Status;
 use host_core::table::{Batch, Durability, Table, Tables as _};
+use host_core::unit::Offset;
 
 use crate::harness::*;
 
@@ -102,6 +105,10 @@ async fn a_message_that_cannot_be_read_is_put_aside_and_the_next_one_runs() {
     world.until("f-1", Status::Completed).await;
     let aside = world.until("undecodable:d.s.one.in:0:0", Status::Failed).await;
     assert_eq!(aside.failure.unwrap().code, "undecodable");
+    let errors = TopicName::try_new("d.s.one.error").unwrap();
+    let letters = world.host().broker.browse(&errors, Offset(0), 10).await.unwrap();
+    let [letter] = letters.as_slice() else { panic!("one letter: {letters:?}") };
+    assert_eq!(letter.message.payload.encode(), "{ not json", "byte for byte");
 }
 
 #[tokio::test(start_paused = true)]

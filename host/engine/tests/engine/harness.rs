@@ -87,6 +87,7 @@ pub(crate) struct World {
 pub(crate) struct Host {
     pub(crate) engine: Engine,
     pub(crate) store: Arc<EmbeddedStore>,
+    pub(crate) broker: Arc<EmbeddedBroker>,
     pub(crate) joint: Arc<Joint<EmbeddedStore, EmbeddedBroker>>,
     delays: CancellationToken,
     _definitions: watch::Sender<u64>,
@@ -163,7 +164,7 @@ impl World {
         let delays = CancellationToken::new();
         tokio::spawn(joint.clone().run_delays(delays.clone()));
         let engine = Engine::start_up(parts, self.options.clone()).await.unwrap();
-        self.host = Some(Host { engine, store, joint, delays, _definitions: definitions });
+        self.host = Some(Host { engine, store, broker, joint, delays, _definitions: definitions });
     }
 
     pub(crate) fn host(&self) -> &Host {
