@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::live::Hub;
 use crate::metrics::Metrics;
+use crate::projector::Queue;
 use crate::waiters::Waiters;
 
 /// Where the batches go.
@@ -16,7 +17,7 @@ pub(crate) struct Follower {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) projector: mpsc::Sender<Arc<Committed>>,
+    pub(crate) projector: Queue,
 }
 
 impl Follower {

@@ -82,9 +82,14 @@ pub(crate) const GROUP_MEMBERS_MAX: usize = 10_000;
 pub(crate) const GROUP_ACTS_AT_ONCE: usize = 64;
 /// Waits for the end of a saga at once, over HTTP and in the process: far above the connections.
 pub(crate) const WAITER_COUNT_MAX: usize = 16_384;
-/// Journal batches between the follower and the projector, and as many in its hands: a fifth of a second of a slow
-/// disk's syncs. A full queue holds the commits back.
-pub(crate) const PROJECTOR_QUEUE_BATCHES: usize = 64;
+/// Records between the follower and the projector, and in its hands: a quarter of a second of a host at its peak. When
+/// it is full the commits, and all who wait for the end of a saga, wait for the projector. So it is bounded by what it
+/// costs to keep; of batches a fast disk makes thousands a second.
+pub(crate) const PROJECTOR_QUEUE_RECORDS: u32 = 32_768;
+/// Batches of them: nearly all have more than one record.
+pub(crate) const PROJECTOR_QUEUE_BATCHES: usize = 4_096;
+/// Batches that are folded together: a few milliseconds of one processor, for which the steps do not wait long.
+pub(crate) const FOLD_BATCHES_MAX: usize = 64;
 /// From one fold of the projection to the next while the journal does not rest. Longer than nearly every saga takes, so
 /// that most are written once; short enough that nobody sees a list lag.
 pub(crate) const FOLD_PAUSE: Duration = Duration::from_millis(50);

@@ -17,10 +17,10 @@ use crate::door::Door;
 use crate::error::Error;
 use crate::follow::Follower;
 use crate::http::{self, App, Rooms, Server, Shared};
-use crate::limits::{ACCEPT_QUEUE_MAX, Limits, PROJECTOR_QUEUE_BATCHES};
+use crate::limits::{ACCEPT_QUEUE_MAX, Limits};
 use crate::live::{Hub, Subscription};
 use crate::metrics::Metrics;
-use crate::projector::Projector;
+use crate::projector::{self, Projector};
 use crate::waiters::{Outcome, Waiters};
 use crate::watch::Watcher;
 
@@ -79,7 +79,7 @@ impl Monitor {
             Watcher { store: Arc::clone(&inputs.store), waiters: Arc::clone(&waiters), stop: stop_http.clone() };
         let tasks = TaskTracker::new();
 
-        let (projector_sender, projector_queue) = mpsc::channel(PROJECTOR_QUEUE_BATCHES);
+        let (projector_sender, projector_queue) = projector::queue();
         let projector = Projector { store: Arc::clone(&inputs.store), metrics: Arc::clone(&metrics) };
         let follower =
             Follower { waiters, hub: Arc::clone(&hub), metrics: Arc::clone(&metrics), projector: projector_sender };

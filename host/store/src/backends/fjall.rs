@@ -69,7 +69,7 @@ impl FjallTables {
     fn open_with(folder: &Path, database: DatabaseBuilder<Database>) -> Result<Self, crate::Error> {
         let refused = |error| refused(folder, error);
         let bound = look_over(folder)?;
-        let database = database.open().map_err(refused)?;
+        let database = tuning::giving_way(|| database.open()).map_err(refused)?;
         let keyspaces = Table::ALL
             .into_iter()
             .map(|table| database.keyspace(table.as_str(), || tuning::keyspace(table)))
