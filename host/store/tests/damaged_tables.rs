@@ -6,16 +6,17 @@ use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use fastrand::Rng;
 use host_core::table::{Batch, Durability, Error, Table, Tables as _};
 use host_store::backends::fjall::FjallTables;
 use tempfile::TempDir;
 
 const ROWS: u32 = 400;
 
+/// Bytes that do not become fewer when they are compressed.
 fn value(row: u32) -> Vec<u8> {
-    let mut value = row.to_be_bytes().to_vec();
-    value.resize(300, row as u8);
-    value
+    let mut random = Rng::with_seed(u64::from(row));
+    std::iter::repeat_with(|| random.u8(..)).take(300).collect()
 }
 
 /// A database whose rows of the journal are in a table file, as after a long run.
