@@ -63,6 +63,8 @@ pub struct Limits {
     pub in_flight: usize,
     pub workers: usize,
     pub connections: usize,
+    pub compile_time: Duration,
+    pub compile_memory: Size,
 }
 
 /// `[retention]`
@@ -110,6 +112,8 @@ impl Default for Config {
                 workers: 0,
                 // Half of the 1,024 descriptors a process usually gets; the database needs the others.
                 connections: 512,
+                compile_time: host_runtime::limits::COMPILE_TIME_DEFAULT,
+                compile_memory: Size(host_runtime::limits::COMPILE_MEMORY_BYTES_DEFAULT),
             },
             retention: Retention {
                 finished: Duration::from_secs(7 * 86_400),
@@ -236,6 +240,7 @@ fn check_together(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileE
         ("limits.backlog", config.limits.backlog),
         ("limits.in-flight", config.limits.in_flight as u64),
         ("limits.connections", config.limits.connections as u64),
+        ("limits.compile-memory", config.limits.compile_memory.0),
     ];
     for (path, _) in positive.into_iter().filter(|(_, value)| *value == 0) {
         let problem = "0 lets nothing through".to_owned();

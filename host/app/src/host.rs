@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::compiler;
 use crate::config::Config;
 use crate::descriptors;
 use crate::door::HostDoor;
@@ -177,6 +178,7 @@ fn open_use_cases(config: &Config) -> anyhow::Result<Arc<UseCases>> {
 async fn open_plugins(config: &Config, fail_points: &Arc<FailPoints>) -> anyhow::Result<Plugins> {
     let mut options = PluginsOptions::new(config.plugins_dir.clone(), config.data_dir.join("artefacts"));
     options.calls_at_once_max = u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX);
+    options.compiler = compiler::compiler(&config.limits);
     if fail_points.is_armed(FailPoint::DuringReload) {
         let fail_points = fail_points.clone();
         options.before_replacing = Some(Hook::new(move || fail_points.hit(FailPoint::DuringReload)));

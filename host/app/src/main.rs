@@ -9,6 +9,7 @@
 mod cli;
 mod client;
 mod commands;
+mod compiler;
 mod config;
 mod descriptors;
 mod door;
@@ -35,6 +36,10 @@ use crate::terminal::Tone;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    if let Some(exit) = compiler::asked() {
+        return exit;
+    }
+    compiler::this_is_the_program();
     let command = cli::Cli::parse().command;
     let exit = commands::run(command).unwrap_or_else(|error| report(&error));
     exit.into()

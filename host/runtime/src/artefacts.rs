@@ -6,15 +6,19 @@ mod compiler;
 mod mapped;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use host_core::id::{Digest, StepAddress};
 use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
 use wasmtime::component::Component;
 
+use compiler::{Code, Compilers};
+
 pub(crate) use compiler::compile;
+pub use compiler::{Apart, Compiler, compile_apart};
 
 use crate::engine::Engine;
 use crate::error::{Error, Rejection};
@@ -25,6 +29,18 @@ pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
     Digest(Sha256::digest(bytes).into())
 }
 
+/// The same of a file, piece by piece: a host that starts looks at all its plugins at once.
+fn digest_of_file(path: &Path) -> io::Result<Digest> {
+    let mut file = std::fs::File::open(path)?;
+    let (mut hasher, mut piece) = (Sha256::new(), vec![0; limits::HASHED_PIECE_BYTES]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(Digest(hasher.finalize().into())),
+            count => hasher.update(&piece[..count]),
+        }
+    }
+}
+
 /// The folder. In it:
 /// `<digest>.wasm` the file as it was dropped; `<digest>-<engine>.cwasm` its compiled code, `<digest>-<engine>.sum`
 /// the checksum of that; `served/<address>/<digest>` an empty mark: this version was served for this step.
@@ -32,6 +48,7 @@ pub(crate) struct Artefacts {
     dir: PathBuf,
     /// Tells compiled code of this engine, with its settings, from that of any other.
     engine_tag: String,
+    compilers: Compilers,
 }
 
 /// Compiled code, and how long it took to make; nothing if it came from the cache.
@@ -41,16 +58,18 @@ pub(crate) struct Compiled {
 }
 
 impl Artefacts {
-    pub(crate) fn open(dir: &Path, engine: &Engine) -> Result<Self, Error> {
+    pub(crate) fn open(dir: &Path, engine: &Engine, compiler: Compiler) -> Result<Self, Error> {
         let served = dir.join("served");
         std::fs::create_dir_all(&served).map_err(|cause| Error::Folder {
             doing: "cannot make the folder for compiled plugins",
             path: served,
             cause,
         })?;
+        forget_unfinished(dir);
         let mut hasher = DefaultHasher::new();
         engine.wasmtime.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Self { dir: dir.to_owned(), engine_tag: format!("{:016x}", hasher.finish()) })
+        let engine_tag = format!("{:016x}", hasher.finish());
+        Ok(Self { dir: dir.to_owned(), engine_tag, compilers: Compilers::new(compiler) })
     }
 
     /// The code of this file: from the cache if it is there and whole, otherwise compiled and put there.
@@ -58,17 +77,23 @@ impl Artefacts {
         if let Some(component) = self.cached(engine, digest) {
             return Ok(Compiled { component, compile_time: Duration::ZERO });
         }
+        let _turn = self.compilers.turn();
+        // The same file may lie there under several addresses, and all of them waited.
+        if let Some(component) = self.cached(engine, digest) {
+            return Ok(Compiled { component, compile_time: Duration::ZERO });
+        }
         let began = Instant::now();
-        let compiled = compile(&engine.wasmtime, wasm)?;
+        let code = self.compilers.compile(&self.dir, &engine.wasmtime, wasm)?;
         let compile_time = began.elapsed();
-        let component = match self.put_compiled(engine, digest, &compiled) {
-            // The pages of the file in place of a copy on the heap: the system shares them and can take them back.
-            Ok(mapped) => mapped,
-            Err(error) => {
-                // Only the next start is slower for it, and this host a megabyte larger.
-                tracing::warn!(%digest, error, "compiled plugin could not be cached");
-                compiled
-            }
+        let component = match code {
+            Code::InMemory(component) => self.put_component(engine, digest, component),
+            Code::InFile(file, sum) => match self.put_file(engine, digest, file, &sum.to_string()) {
+                Ok(mapped) => mapped,
+                Err(error) => {
+                    tracing::warn!(%digest, error, "compiled plugin cannot be used from its file, compiling it in the host");
+                    compile(&engine.wasmtime, wasm)?
+                }
+            },
         };
         Ok(Compiled { component, compile_time })
     }
@@ -98,8 +123,7 @@ impl Artefacts {
     fn cached(&self, engine: &Engine, digest: Digest) -> Option<Component> {
         let path = self.code_path(digest, "cwasm");
         let sum = std::fs::read_to_string(self.code_path(digest, "sum")).ok()?;
-        let code = std::fs::read(&path).ok()?;
-        if digest_of(&code).to_string() != sum {
+        if digest_of_file(&path).ok()?.to_string() != sum {
             tracing::warn!(%digest, "cached code of a plugin is damaged, compiling it again");
             return None;
         }
@@ -113,16 +137,35 @@ impl Artefacts {
         }
     }
 
-    /// Keep compiled code, and answer it as it is mapped from there.
-    fn put_compiled(&self, engine: &Engine, digest: Digest, component: &Component) -> Result<Component, String> {
-        let code = component.serialize().map_err(|error| format!("{error:#}"))?;
-        let sum = digest_of(&code).to_string();
+    /// Keep compiled code and answer it as it is mapped from there: the pages of the file in place of a copy on the
+    /// heap, so that the system shares them and can take them back.
+    fn put_component(&self, engine: &Engine, digest: Digest, component: Component) -> Component {
+        let write = || {
+            let code = component.serialize().map_err(|error| format!("{error:#}"))?;
+            let mut file = NamedTempFile::new_in(&self.dir).map_err(|error| error.to_string())?;
+            file.write_all(&code).map_err(|error| error.to_string())?;
+            self.put_file(engine, digest, file, &digest_of(&code).to_string())
+        };
+        match write() {
+            Ok(mapped) => mapped,
+            Err(error) => {
+                // Only the next start is slower for it, and this host a megabyte larger.
+                tracing::warn!(%digest, error, "compiled plugin could not be cached");
+                component
+            }
+        }
+    }
+
+    /// Give whole code its place in the cache.
+    fn put_file(&self, engine: &Engine, digest: Digest, code: NamedTempFile, sum: &str) -> Result<Component, String> {
+        let path = self.code_path(digest, "cwasm");
         // Not synced: the sum tells what a crash has torn, and then it is compiled again.
-        let put = |end: &str, bytes: &[u8]| write_whole(&self.dir, &self.code_path(digest, end), bytes, Sync::Never);
+        code.persist(&path).map_err(|error| error.to_string())?;
         // The sum last: without it, or with an old one, the code is not used.
-        put("cwasm", &code).and_then(|()| put("sum", sum.as_bytes())).map_err(|error| error.to_string())?;
+        write_whole(&self.dir, &self.code_path(digest, "sum"), sum.as_bytes(), Sync::Never)
+            .map_err(|error| error.to_string())?;
         self.forget_code_of_other_engines(digest);
-        mapped::component(&engine.wasmtime, &self.code_path(digest, "cwasm")).map_err(|error| format!("{error:#}"))
+        mapped::component(&engine.wasmtime, &path).map_err(|error| format!("{error:#}"))
     }
 
     /// Code for an engine that is gone would stay for ever: the tag changes with each version of the host.
@@ -190,6 +233,17 @@ fn names(folder: &Path) -> Vec<String> {
     entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }
 
+/// Files that a host which died had not given their name yet.
+fn forget_unfinished(dir: &Path) {
+    for name in names(dir).into_iter().filter(|name| name.starts_with(UNFINISHED)) {
+        // Harmless if it stays.
+        let _ = std::fs::remove_file(dir.join(name));
+    }
+}
+
+/// How `tempfile` begins the names of its files.
+const UNFINISHED: &str = ".tmp";
+
 /// Whether a file must survive a crash of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sync {
@@ -199,7 +253,7 @@ enum Sync {
 
 /// A reader sees the old file or the whole new one.
 fn write_whole(dir: &Path, path: &Path, bytes: &[u8], sync: Sync) -> io::Result<()> {
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
+    let mut file = NamedTempFile::new_in(dir)?;
     file.write_all(bytes)?;
     if sync == Sync::Always {
         file.as_file().sync_data()?;
@@ -223,6 +277,11 @@ mod tests {
         (digest_of(&bytes), bytes)
     }
 
+    fn artefacts(dir: &Path) -> Artefacts {
+        let compilers = Compilers::new(Compiler::Here);
+        Artefacts { dir: dir.to_owned(), engine_tag: "tag".to_owned(), compilers }
+    }
+
     /// Serve version `number` at second `number`: the clock of a test is too coarse to order them.
     fn keep(artefacts: &Artefacts, address: &StepAddress, number: usize) {
         let (digest, bytes) = file(number);
@@ -235,7 +294,7 @@ mod tests {
     fn a_bounded_number_of_versions_is_kept_and_none_that_another_step_needs_is_lost() {
         let folder = tempfile::TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("served")).unwrap();
-        let artefacts = Artefacts { dir: folder.path().to_owned(), engine_tag: "tag".to_owned() };
+        let artefacts = artefacts(folder.path());
         let (one, other) = (step("d.s.one"), step("d.s.other"));
         keep(&artefacts, &other, 1);
         let newest = limits::VERSIONS_KEPT_MAX + 5;
@@ -250,10 +309,21 @@ mod tests {
     }
 
     #[test]
+    fn a_file_has_the_checksum_of_its_bytes_whatever_its_length() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("code");
+        for length in [0, 1, limits::HASHED_PIECE_BYTES, limits::HASHED_PIECE_BYTES * 2 + 1] {
+            let bytes: Vec<u8> = (0..length).map(|place| (place % 251) as u8).collect();
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(digest_of_file(&path).unwrap(), digest_of(&bytes), "{length}");
+        }
+    }
+
+    #[test]
     fn a_kept_file_that_has_changed_is_not_taken_for_the_version_it_was() {
         let folder = tempfile::TempDir::new().unwrap();
         std::fs::create_dir(folder.path().join("served")).unwrap();
-        let artefacts = Artefacts { dir: folder.path().to_owned(), engine_tag: "tag".to_owned() };
+        let artefacts = artefacts(folder.path());
         let (digest, bytes) = file(1);
         artefacts.keep(&step("d.s.one"), digest, &bytes).unwrap();
         assert_eq!(artefacts.kept(&step("d.s.one"), digest), Some(bytes.clone()));

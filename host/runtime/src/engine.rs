@@ -45,6 +45,12 @@ impl Engine {
     }
 }
 
+/// An engine that makes code for those of `try_new` and runs none: it needs no pool and no ticker.
+pub(crate) fn for_compiling() -> Result<wasmtime::Engine, Error> {
+    wasmtime::Engine::new(&config()).map_err(|error| Error::Engine(format!("{error:#}")))
+}
+
+/// What the code depends on stands here, so that all engines of this file are of one kind.
 fn config() -> Config {
     let mut config = Config::new();
     config

@@ -50,8 +50,31 @@ pub enum Rejection {
     File(String),
     #[error("cannot be compiled: {0}; build it with a current compiler, and smaller if it is over a limit")]
     Compile(String),
+    #[error(
+        "takes longer to compile than the {} allowed; make it smaller, or raise limits.compile-time in saga.toml",
+        host_core::time::format_span(*.0)
+    )]
+    CompileTime(std::time::Duration),
+    #[error(
+        "takes more memory to compile than the {} MiB allowed; make it smaller, or raise limits.compile-memory in \
+         saga.toml", .0 >> 20
+    )]
+    CompileMemory(u64),
+    #[error(
+        "cannot be compiled: the compiler {0}; build it with another version or other settings of its own compiler, and \
+         please report it with the file"
+    )]
+    CompilerDied(String),
     #[error("does not come to life: {0}; mend what the step does before its first call")]
     Smoke(String),
+}
+
+impl Rejection {
+    /// Whether it is certain that more bytes would not mend it: what was read was whole, and looking again costs as
+    /// much as the first time.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::CompileTime(_) | Self::CompileMemory(_) | Self::CompilerDied(_))
+    }
 }
 
 fn exported_hint(exports: &[String]) -> String {

@@ -17,6 +17,7 @@ mod sandbox;
 mod trial;
 mod version;
 
+pub use artefacts::{Apart, Compiler, compile_apart};
 pub use check::{Inspection, STEP_VERSION, inspect};
 pub use engine::Allocation;
 pub use error::{Error, Rejection};

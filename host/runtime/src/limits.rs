@@ -52,6 +52,18 @@ pub(crate) const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes of a plugin file, if the options don't say otherwise. A Python component has 19 MiB.
 pub const PLUGIN_BYTES_MAX_DEFAULT: u64 = 64 << 20;
+/// Compilations that run at once; more wait. Several, so that a large plugin does not hold up the small ones; few, since
+/// each takes memory.
+pub(crate) const COMPILES_AT_ONCE: usize = 4;
+/// Threads of one compilation: more take memory each and find little to do.
+pub(crate) const COMPILE_THREADS_MAX: usize = 8;
+/// How long compiling one plugin may take, if the options don't say otherwise: the largest known take some ten seconds,
+/// and a machine may be busy.
+pub const COMPILE_TIME_DEFAULT: Duration = Duration::from_secs(300);
+/// Memory that compiling one plugin may take, if the options don't say otherwise.
+pub const COMPILE_MEMORY_BYTES_DEFAULT: u64 = 4 << 30;
+/// Bytes of compiled code that are read at once to look at its checksum.
+pub(crate) const HASHED_PIECE_BYTES: usize = 64 << 10;
 /// Bytes of a manifest file.
 pub(crate) const MANIFEST_BYTES_MAX: u64 = 256 << 10;
 /// Files looked at in the plugins folder; more is a mistake and is said so.

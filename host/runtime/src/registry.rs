@@ -21,7 +21,7 @@ use host_core::outcome::{Answer, Fault, FaultKind};
 use tokio::sync::Notify;
 use tokio::sync::watch::{Receiver, Sender};
 
-use crate::artefacts::Artefacts;
+use crate::artefacts::{Artefacts, Compiler};
 use crate::engine::Allocation;
 use crate::error::Error;
 use crate::instances::Sandboxes;
@@ -49,6 +49,8 @@ pub struct PluginsOptions {
     pub idle_instances_max: u32,
     /// Bytes of a plugin file.
     pub plugin_bytes_max: u64,
+    /// Who compiles plugins. Here, unless there is a program for it.
+    pub compiler: Compiler,
     /// Called when a new version of a plugin that serves is good and has not taken its place yet. Nobody needs it but
     /// who makes a host die at that place.
     pub before_replacing: Option<Hook>,
@@ -78,6 +80,7 @@ impl PluginsOptions {
             calls_at_once_max: limits::CALLS_AT_ONCE_DEFAULT,
             idle_instances_max: limits::IDLE_INSTANCES_DEFAULT,
             plugin_bytes_max: limits::PLUGIN_BYTES_MAX_DEFAULT,
+            compiler: Compiler::Here,
             before_replacing: None,
         }
     }
@@ -114,7 +117,7 @@ impl Plugins {
     /// its reason.
     pub async fn open(options: PluginsOptions) -> Result<Self, Error> {
         let sandboxes = Sandboxes::try_new(options.calls_at_once_max, options.idle_instances_max)?;
-        let artefacts = Artefacts::open(&options.cache_dir, &sandboxes.engine)?;
+        let artefacts = Artefacts::open(&options.cache_dir, &sandboxes.engine, options.compiler)?;
         let made = std::fs::create_dir_all(&options.dir);
         made.map_err(|cause| folder_error("cannot make the plugins folder", &options.dir, cause))?;
         let shared = Arc::new(Shared {

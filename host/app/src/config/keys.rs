@@ -58,6 +58,8 @@ keys! {
     "limits.in-flight" => limits.in_flight, "calls of steps that may run at the same time on this host";
     "limits.workers" => limits.workers, "threads that run steps; 0 takes one a processor";
     "limits.connections" => limits.connections, "HTTP connections that may be open at the same time";
+    "limits.compile-time" => limits.compile_time, "how long compiling one plugin may take";
+    "limits.compile-memory" => limits.compile_memory, "memory that compiling one plugin may take";
     "retention.finished" => retention.finished, "how long a finished saga can still be asked for";
     "retention.log-age" => retention.log_age, "how long a topic that is read as a log keeps a message";
     "retention.log-size" => retention.log_size, "how much a topic that is read as a log keeps";

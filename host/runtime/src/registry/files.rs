@@ -211,12 +211,12 @@ impl Files {
             // It changed under our hands: the next look meets what it is now.
             (Ok(None), _) => return,
             // Perhaps its writer is not done after all: judged when it has settled.
-            (Err(_), Haste::Told) => {
+            (Err(refused), Haste::Told) if !refused.rejection.is_final() => {
                 entry.changed = Some((signature, Instant::now()));
                 return;
             }
             (Ok(Some(version)), _) => Ok(version),
-            (Err(refused), Haste::Settled) => Err(refused),
+            (Err(refused), _) => Err(refused),
         };
         entry.judged = Some(signature);
         match outcome {

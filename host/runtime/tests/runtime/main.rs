@@ -4,6 +4,7 @@
 mod answers;
 mod capabilities;
 mod checks;
+mod compiling;
 mod instances;
 mod limits;
 mod reload;
