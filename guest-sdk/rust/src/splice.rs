@@ -3,7 +3,7 @@
 //! Invariant: all three texts have been read or written by `serde_json`, so they are valid JSON.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// The body that goes on. `raw` is the text that arrived, `before` what the step's type made of it (written back
@@ -31,21 +31,19 @@ fn merge(out: &mut String, raw: &str, before: &str, after: &str) {
 }
 
 /// Members keep their place. Gone is what the type knew and no longer writes; new members follow at the end.
-/// The maps are sorted ones: std's hashed ones would call the host for a seed.
 fn merge_objects(out: &mut String, raw: &str, before: &str, after: &str) {
     let raw_members = members(raw);
     let before_members = members(before);
     let after_members = members(after);
-    let old: BTreeMap<&str, &str> = before_members.iter().map(|m| (m.key.as_ref(), m.value(before))).collect();
-    let new: BTreeMap<&str, &str> = after_members.iter().map(|m| (m.key.as_ref(), m.value(after))).collect();
-    // A key that stands twice: the last one counts, as it does for every reader that accepts it at all.
-    let last: BTreeMap<&str, usize> = raw_members.iter().enumerate().map(|(i, m)| (m.key.as_ref(), i)).collect();
+    let (old, new, last) = (places(&before_members), places(&after_members), places(&raw_members));
+    let old = |key: &str| old.get(key).map(|place| before_members[*place].value(before));
+    let new = |key: &str| new.get(key).map(|place| after_members[*place].value(after));
 
     let mut is_first = true;
     out.push_str(&raw[..raw_members.first().map_or(1, |m| m.start)]);
     for (index, member) in raw_members.iter().enumerate() {
         let key = member.key.as_ref();
-        let (was, is) = (old.get(key), new.get(key));
+        let (was, is) = (old(key), new(key));
         if was.is_some() && is.is_none() {
             continue;
         }
@@ -64,7 +62,7 @@ fn merge_objects(out: &mut String, raw: &str, before: &str, after: &str) {
     for member in &after_members {
         let key = member.key.as_ref();
         // What the type filled in by itself (a default) is no change of the step's.
-        if last.contains_key(key) || old.get(key) == new.get(key) {
+        if last.contains_key(key) || old(key) == new(key) {
             continue;
         }
         if !is_first {
@@ -74,6 +72,19 @@ fn merge_objects(out: &mut String, raw: &str, before: &str, after: &str) {
         out.push_str(&after[member.start..member.value.end]);
     }
     out.push_str(&raw[raw_members.last().map_or(raw.len() - 1, |m| m.value.end)..]);
+}
+
+/// Where each text stands. A sorted map: std's hashed ones would call the host for a seed. One kind for every use, and
+/// filled one by one: each more is code that every step carries and every host compiles.
+type Places<'a> = BTreeMap<&'a str, usize>;
+
+/// A key that stands twice: the last one counts, as it does for every reader that accepts it at all.
+fn places<'a>(members: &'a [Member<'_>]) -> Places<'a> {
+    let mut places = Places::new();
+    for (place, member) in members.iter().enumerate() {
+        places.insert(&member.key, place);
+    }
+    places
 }
 
 /// Elements have no names, so each new one is paired with the old one it most likely is: the same text at the same
@@ -110,16 +121,19 @@ fn pair(olds: &[&str], news: &[&str]) -> Vec<Option<usize>> {
             taken[index] = true;
         }
     }
-    let mut free: BTreeMap<&str, VecDeque<usize>> = BTreeMap::new();
-    for (index, old) in olds.iter().enumerate().filter(|(index, _)| !taken[*index]) {
-        free.entry(old).or_default().push_back(index);
+    // The first free one of each text, and after each free one the next of the same text.
+    let mut free = Places::new();
+    let mut next: Vec<Option<usize>> = vec![None; olds.len()];
+    for (index, old) in olds.iter().enumerate().rev().filter(|(index, _)| !taken[*index]) {
+        next[index] = free.insert(old, index);
     }
     for (index, new) in news.iter().enumerate() {
         if partners[index].is_none()
-            && let Some(old) = free.get_mut(new).and_then(VecDeque::pop_front)
+            && let Some(first) = free.get_mut(new).filter(|first| !taken[**first])
         {
-            partners[index] = Some(old);
-            taken[old] = true;
+            partners[index] = Some(*first);
+            taken[*first] = true;
+            *first = next[*first].unwrap_or(*first);
         }
     }
     if olds.len() == news.len() {

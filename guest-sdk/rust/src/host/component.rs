@@ -143,5 +143,5 @@ impl From<Outcome> for wit::Outcome {
 
 /// Rounded up, so that "not sooner than" holds; the longest the contract can say if it is longer.
 fn milliseconds(duration: Duration) -> u32 {
-    u32::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX)
+    u32::try_from(duration.saturating_add(Duration::from_nanos(999_999)).as_millis()).unwrap_or(u32::MAX)
 }
