@@ -17,8 +17,9 @@ use smallvec::SmallVec;
 use crate::capabilities::bindings::saga::step::types as wit;
 use crate::instances::{Instance, Sandboxes};
 use crate::sandbox::{Allowance, Exceeded, Sandbox};
+use crate::standing::Cost;
 use crate::version::Version;
-use crate::{Call, Effects, KeyValues, LogLevel, LogLine, Report, Usage, fault, limits};
+use crate::{Call, Effects, KeyValues, LogLevel, LogLine, Report, Usage, fault, limits, long_calls};
 
 /// Make one call on this version. Dropping the future ends the call and its instance.
 pub(crate) async fn run(sandboxes: &Sandboxes, version: &Version, call: &Call, source: Arc<dyn KeyValues>) -> Report {
@@ -34,6 +35,10 @@ pub(crate) async fn run_keeping_logs(
     logs: Option<Vec<LogLine>>,
 ) -> (Report, Vec<LogLine>) {
     let _in_flight = version.in_flight().enter();
+    if version.standing.is_costly() {
+        // Before there is an instance: to make and to end one is part of what it costs.
+        long_calls::begin_as_long().await;
+    }
     // Declared before the instance, so dropped after it: the slot is free when the permit is.
     let _permit = sandboxes.permit().await;
     let began = Instant::now();
@@ -53,12 +58,15 @@ pub(crate) async fn run_keeping_logs(
         Some(Err(fault)) => (None, Err(fault)),
         None => (None, Err(waited_too_long(time_max))),
     };
+    let tick_count = instance.as_ref().map_or(0, |instance| instance.store.data().tick_count);
     let (mut report, logs) = match instance {
         Some(instance) => end(version, instance, answer, call.direction),
         None => (report(Answer::Fault(answer.err().unwrap_or_else(|| waited_too_long(time_max)))), Vec::new()),
     };
     report.digest = Some(version.digest);
     report.usage.took = began.elapsed();
+    let is_fault = matches!(report.answer, Answer::Fault(_));
+    version.standing.note(Cost { tick_count, is_fault, took: report.usage.took });
     (report, logs)
 }
 

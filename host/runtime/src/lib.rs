@@ -14,6 +14,7 @@ pub mod limits;
 mod long_calls;
 mod registry;
 mod sandbox;
+mod standing;
 mod trial;
 mod version;
 

@@ -9,9 +9,18 @@ pub(crate) const TICK: Duration = Duration::from_millis(5);
 /// Ticks that a call may see on the threads of the steps before it goes on those of long calls. Two: a call that runs
 /// for some microseconds is met by one tick by chance, never by two.
 pub(crate) const SHORT_CALL_TICKS: u32 = 2;
-/// Added to the niceness of the threads of long calls: where a short call wants the same processor, it gets three
-/// quarters of it, and the long one still moves on.
-pub(crate) const LONG_CALL_NICENESS: i32 = 5;
+/// What a call that a tick has met adds to the debt of its step; one that none met pays back one. So a step is costly
+/// when its calls compute for a millisecond on average: one out of five is met then.
+pub(crate) const STANDING_DEBT_OF_CALL: u32 = 4;
+/// The debt up to which a step is in good standing: two calls may be met one after the other by chance.
+pub(crate) const STANDING_DEBT_ALLOWED: u32 = 8;
+/// A step that has mended its ways is in good standing again after this many quick calls.
+pub(crate) const STANDING_DEBT_MAX: u32 = 64;
+/// A call that ended in a fault after so long is counted as one that a tick has met.
+pub(crate) const FAULT_COSTLY: Duration = Duration::from_micros(200);
+/// Added to the niceness of the threads of long calls: where a short call wants the same processor, it gets nine tenths
+/// of it, and the long one still moves on.
+pub(crate) const LONG_CALL_NICENESS: i32 = 10;
 /// How long a thread that blocks for a long call is kept for the next.
 pub(crate) const LONG_CALL_THREADS_KEPT: Duration = Duration::from_secs(10);
 /// What a call may exceed its time limit by while it waits in the host, before its future is cut.

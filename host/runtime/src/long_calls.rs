@@ -3,7 +3,7 @@
 //! It must not know what a call does: it moves a future from one set of threads to another, at most once.
 
 use std::cell::Cell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context, Poll};
@@ -23,6 +23,22 @@ thread_local! {
 /// The guest that runs on this thread has used up its time on it.
 pub(crate) fn ran_long() {
     RAN_LONG.set(true);
+}
+
+/// The rest of this call goes to the threads of long calls at once, if there are any and it is not there already.
+pub(crate) async fn begin_as_long() {
+    let mut is_told = false;
+    poll_fn(|context| {
+        if is_told {
+            return Poll::Ready(());
+        }
+        is_told = true;
+        ran_long();
+        // The new home polls it anyway; a call that stays where it is must not stand still.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A call under way: it computes on the threads of whoever polls it, and on those of long calls once it turns out to be
@@ -181,6 +197,20 @@ mod tests {
         let long = interrupted(&calls, 3, true).await;
         assert_ne!(long[0], "saga-long-call");
         assert!(long[1..].iter().all(|name| name == "saga-long-call"), "{long:?}");
+    }
+
+    #[tokio::test]
+    async fn a_call_of_a_costly_step_begins_elsewhere_and_one_that_stays_goes_on() {
+        async fn thread_after_beginning_as_long(seen: Arc<Mutex<String>>) -> Report {
+            begin_as_long().await;
+            *seen.lock() = thread::current().name().unwrap_or_default().to_owned();
+            nothing()
+        }
+        let (calls, seen) = (LongCalls::default(), Arc::new(Mutex::new(String::new())));
+        Running::new(thread_after_beginning_as_long(seen.clone())).moving_to(&calls).await;
+        assert_eq!(*seen.lock(), "saga-long-call");
+        Running::new(thread_after_beginning_as_long(seen.clone())).await;
+        assert_ne!(*seen.lock(), "saga-long-call");
     }
 
     #[tokio::test]

@@ -48,7 +48,7 @@ pub(crate) struct Sandbox {
     deadline: Instant,
     allowance: Allowance,
     /// Ticks that met the guest at work since its clock was started.
-    tick_count: u32,
+    pub(crate) tick_count: u32,
     /// Of all linear memories together.
     pub(crate) memory_bytes: usize,
     table_elements: usize,

@@ -14,6 +14,7 @@ use crate::capabilities::bindings::StepPluginPre;
 use crate::error::Rejection;
 use crate::instances::{IdleInstances, Instance, Sandboxes};
 use crate::sandbox::{Allowance, Exceeded, Sandbox, Terms};
+use crate::standing::Standing;
 use crate::{capabilities, fault, limits};
 
 /// A plugin version that can be called.
@@ -23,6 +24,7 @@ pub(crate) struct Version {
     pub(crate) pre: StepPluginPre<Sandbox>,
     pub(crate) idle: IdleInstances,
     pub(crate) facts: Facts,
+    pub(crate) standing: Standing,
     in_flight: Arc<InFlight>,
 }
 
@@ -67,6 +69,7 @@ impl Version {
             pre,
             idle: IdleInstances::new(sandboxes.idle_room()),
             facts,
+            standing: Standing::default(),
             in_flight: Arc::new(InFlight {
                 count: AtomicU32::new(0),
                 retired: AtomicBool::new(false),
