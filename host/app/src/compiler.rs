@@ -1,5 +1,5 @@
-//! The program as its own compiler: a host starts it once more for each plugin that it has to compile, so that neither the
-//! memory that compiling takes nor a compiler that dies is the host's. It must stay before everything else that the
+//! The program as its own compiler: a host starts it once more for each plugin that it has to compile, so that neither
+//! the memory that compiling takes nor a compiler that dies is the host's. It must stay before everything else that the
 //! program does: the process is to be there in a few milliseconds.
 
 use std::path::PathBuf;

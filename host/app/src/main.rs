@@ -30,8 +30,8 @@ use clap::Parser as _;
 use crate::exit::Exit;
 use crate::terminal::Tone;
 
-/// Memory that is freed on another thread than it came from, as all of a saga's is, costs it little; what stays unused for
-/// some ten seconds it gives back to the system from a thread of its own.
+/// Memory that is freed on another thread than it came from, as all of a saga's is, costs it little; what stays unused
+/// for some ten seconds it gives back to the system from a thread of its own.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -61,8 +61,8 @@ pub(crate) const RANDOM_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes of a plugin file, if the options don't say otherwise. A Python component has 19 MiB.
 pub const PLUGIN_BYTES_MAX_DEFAULT: u64 = 64 << 20;
-/// Compilations that run at once; more wait. Several, so that a large plugin does not hold up the small ones; few, since
-/// each takes memory.
+/// Compilations that run at once; more wait. Several, so that a large plugin does not hold up the small ones; few,
+/// since each takes memory.
 pub(crate) const COMPILES_AT_ONCE: usize = 4;
 /// Threads of one compilation: more take memory each and find little to do.
 pub(crate) const COMPILE_THREADS_MAX: usize = 8;

@@ -22,8 +22,8 @@ pub(crate) struct Cost {
 }
 
 impl Cost {
-    /// Ticks are chance: a call of a millisecond is met by one out of five times, one of some microseconds hardly ever. So
-    /// what a fault costs, in pages that were touched and names of functions that were looked up, is told by the time.
+    /// Ticks are chance: a call of a millisecond is met by one out of five times, one of some microseconds hardly ever.
+    /// So what a fault costs, in pages that were touched and functions that were looked up, is told by the time.
     fn is_high(self) -> bool {
         self.tick_count > 0 || (self.is_fault && self.took >= limits::FAULT_COSTLY)
     }

@@ -54,8 +54,8 @@ impl Compilers {
         Handle::current().block_on(self.turns.acquire()).expect("this semaphore is never closed")
     }
 
-    /// Compile; whoever calls holds a turn. Blocks for some 100 ms for a small Rust step, for seconds for a language that brings its interpreter
-    /// along; `dir` takes what is not finished yet.
+    /// Compile; whoever calls holds a turn. Blocks for some 100 ms for a small Rust step, for seconds for a language
+    /// that brings its interpreter along; `dir` takes what is not finished yet.
     pub(super) fn compile(&self, dir: &Path, engine: &Engine, wasm: &[u8]) -> Result<Code, Rejection> {
         match &self.compiler {
             Compiler::Here => compile(engine, wasm).map(Code::InMemory),

@@ -97,6 +97,9 @@ impl Apart {
         match status.code() {
             Some(0) => Digest::try_new(words).map_err(|_| died("said nothing of the code it made", words)),
             Some(code) if code == i32::from(super::child::REFUSED) => Err(Rejection::Compile(words.to_owned())),
+            Some(code) if code == i32::from(super::child::OUT_OF_MEMORY) => {
+                Err(Rejection::CompileMemory(self.memory_bytes_max))
+            }
             Some(code) => Err(died(&format!("ended with status {code}"), words)),
             None if is_out_of_memory(status, words) => Err(Rejection::CompileMemory(self.memory_bytes_max)),
             None => Err(died(&format!("was ended by {}", signal(status)), words)),

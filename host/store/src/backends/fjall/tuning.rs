@@ -91,9 +91,9 @@ const TABLE_FILE_BYTES: u64 = 8 * MIB;
 const NEW_TABLES_MAX: u8 = 8;
 
 /// When a table's memtable is written out. A commit that syncs the log waits for what is written out at that moment, so
-/// that large memtables mean long stalls: of 32 MiB for the journal half the latency of a host at half its peak (p99
-/// 52 ms, of 4 MiB 9 ms, at the same rate and processor time). They are also what an idle host holds after work, and what
-/// is read again after a crash. Up to four more of each may wait for their turn before the writer is held.
+/// that large memtables mean long stalls (p99 at half the peak: 52 ms with 32 MiB for the journal, 9 ms with 4 MiB, at
+/// the same rate and processor time). They are also what an idle host holds after work, and what is read again after a
+/// crash. Up to four more of each may wait for their turn before the writer is held.
 fn memtable_bytes(table: Table) -> u64 {
     match table {
         // The bulk of what a loaded host writes.
