@@ -113,6 +113,21 @@ fn a_flipped_byte_in_a_list_of_tables_is_refused_and_the_file_is_named() {
 }
 
 #[test]
+fn what_a_host_that_died_left_half_written_is_no_damage() {
+    let folder = database();
+    let table = table_files(folder.path()).pop().expect("the journal is in a table");
+    let tables = table.parent().expect("a table lies in a folder");
+    // Each number that a byte can be, among them those that stand by chance before eight zeros in the list of tables.
+    let left_over: Vec<_> =
+        (0..=255).map(|number| tables.join(number.to_string())).filter(|path| !path.exists()).collect();
+    for path in &left_over {
+        fs::write(path, "half a table").expect("it can be written");
+    }
+    read_all(&FjallTables::open(folder.path()).expect("nothing is damaged")).expect("all rows are there");
+    assert!(left_over.iter().all(|path| !path.exists()), "left-overs are swept away");
+}
+
+#[test]
 fn a_table_that_is_gone_is_refused_with_the_cure() {
     let folder = database();
     let table = table_files(folder.path()).pop().expect("the journal is in a table");

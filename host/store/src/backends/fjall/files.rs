@@ -1,8 +1,9 @@
 //! Finds the table files that are not as they were written, by the checksums that fjall's own lists of tables hold.
 //! fjall tells that a block is bad but not in which file; an operator must know. It changes nothing.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _};
+use std::io::{self, Cursor, Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -28,9 +29,8 @@ pub(super) fn damaged_ends(folder: &Path) -> Vec<PathBuf> {
         // A keyspace without a list was being made when the host died: fjall removes it.
         let Ok(current) = fs::read(keyspace.join(CURRENT)) else { continue };
         match list(&keyspace, &current) {
-            None => damaged.push(keyspace.join(CURRENT)),
-            Some(list) if xxh3_128(&list.bytes) != list.checksum => damaged.push(list.path),
-            Some(list) => damaged.extend(
+            Err(damaged_list) => damaged.push(damaged_list),
+            Ok(list) => damaged.extend(
                 tables(&keyspace)
                     .into_iter()
                     .filter(|table| list.checksum_of(table).is_some() && !has_whole_end(table).unwrap_or_default()),
@@ -47,8 +47,10 @@ pub(super) fn damaged_tables(folder: &Path) -> Vec<PathBuf> {
 
 /// The damaged table files of one keyspace. Reads all of its tables.
 pub(super) fn damaged_tables_of(keyspace: &Path) -> Vec<PathBuf> {
-    let Some(list) = fs::read(keyspace.join(CURRENT)).ok().and_then(|current| list(keyspace, &current)) else {
-        return vec![keyspace.join(CURRENT)];
+    let read = fs::read(keyspace.join(CURRENT)).map_err(|_| keyspace.join(CURRENT));
+    let list = match read.and_then(|current| list(keyspace, &current)) {
+        Ok(list) => list,
+        Err(damaged_list) => return vec![damaged_list],
     };
     let mut damaged = tables(keyspace);
     damaged.retain(|table| list.checksum_of(table).is_some_and(|checksum| !has_checksum(table, checksum)));
@@ -62,30 +64,56 @@ fn tables(keyspace: &Path) -> Vec<PathBuf> {
     tables
 }
 
-/// A list of the tables in force.
-struct List {
-    path: PathBuf,
-    bytes: Vec<u8>,
-    checksum: u128,
+/// The tables in force, by their number, with their checksums.
+struct List(HashMap<u64, u128>);
+
+/// The list that `current` names, or the file that is damaged instead.
+fn list(keyspace: &Path, current: &[u8]) -> Result<List, PathBuf> {
+    let (number, checksum) = named_list(current).ok_or_else(|| keyspace.join(CURRENT))?;
+    let path = keyspace.join(format!("v{number}"));
+    let bytes = fs::read(&path).map_err(|_| keyspace.join(CURRENT))?;
+    // Only what is whole is looked into: the lengths in it are believed.
+    let entries = if xxh3_128(&bytes) == checksum { entries(&bytes) } else { None };
+    entries.map(List).ok_or(path)
 }
 
-fn list(keyspace: &Path, current: &[u8]) -> Option<List> {
+fn named_list(current: &[u8]) -> Option<(u64, u128)> {
     let (number, rest) = current.split_first_chunk()?;
-    let path = keyspace.join(format!("v{}", u64::from_le_bytes(*number)));
-    let bytes = fs::read(&path).ok()?;
-    Some(List { path, bytes, checksum: u128::from_le_bytes(*rest.first_chunk()?) })
+    Some((u64::from_le_bytes(*number), u128::from_le_bytes(*rest.first_chunk()?)))
+}
+
+/// The section `tables` of a list: levels of runs of tables, each level and run with a count before it. A table is its
+/// number, the kind of its checksum (0), the checksum, and a number that does not matter here.
+fn entries(list: &[u8]) -> Option<HashMap<u64, u128>> {
+    let contents = sfa::Reader::from_reader(&mut Cursor::new(list)).ok()?;
+    let section = contents.toc().section(b"tables")?;
+    let from = usize::try_from(section.pos()).ok()?;
+    let mut rest = list.get(from..from.checked_add(usize::try_from(section.len()).ok()?)?)?;
+    let mut entries = HashMap::new();
+    for _ in 0..u8::from_le_bytes(take(&mut rest)?) {
+        for _ in 0..u8::from_le_bytes(take(&mut rest)?) {
+            for _ in 0..u32::from_le_bytes(take(&mut rest)?) {
+                let number = u64::from_le_bytes(take(&mut rest)?);
+                let [0] = take(&mut rest)? else { return None };
+                entries.insert(number, u128::from_le_bytes(take(&mut rest)?));
+                let _seqno: [u8; 8] = take(&mut rest)?;
+            }
+        }
+    }
+    Some(entries)
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, behind) = rest.split_first_chunk()?;
+    *rest = behind;
+    Some(*first)
 }
 
 impl List {
-    /// None for a table that is not in the list: a left-over, which nobody reads.
+    /// None for a table that is not in the list: a left-over of a host that died, which nobody reads.
     fn checksum_of(&self, table: &Path) -> Option<u128> {
-        let number = table.file_name()?.to_str()?.parse::<u64>().ok()?;
-        // An entry is the table's number, the kind of its checksum (0), the checksum.
-        let mut entry = number.to_le_bytes().to_vec();
-        entry.push(0);
-        let found = self.bytes.windows(entry.len()).position(|window| *window == entry)?;
-        let checksum = self.bytes.get(found + entry.len()..)?.first_chunk()?;
-        Some(u128::from_le_bytes(*checksum))
+        let number = table.file_name()?.to_str()?.parse().ok()?;
+        self.0.get(&number).copied()
     }
 }
 
