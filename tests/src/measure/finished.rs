@@ -8,7 +8,8 @@ use crate::host::Host;
 
 /// Nothing is allowed, which cannot be measured: an allocator gives back what it does not need in pieces.
 const NOISE_MIB: f64 = 5.0;
-const WARMING: u64 = 20_000;
+/// Enough for caches, pools and the database's buffers to be as full as they get.
+const WARMING: u64 = 100_000;
 
 pub(super) fn measure(scratch: Scratch<'_>, sagas: u64) -> Table {
     let mut table = Table::new("finished");

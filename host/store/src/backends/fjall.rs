@@ -3,6 +3,7 @@
 
 mod durable;
 mod files;
+mod keeper;
 mod log;
 mod merging;
 mod salvage;
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 
 use crate::error::Damage;
 use durable::{Bound, DurableFile};
+use keeper::{Keeper, Kept};
 use log::{MARK_KEY, Mark};
 
 /// What fjall takes as a key; it would panic on another.
@@ -36,6 +38,8 @@ const MARKS: &str = "batches";
 
 /// The tables of a data folder.
 pub struct FjallTables {
+    /// Knows the keyspaces by their places, the marks after all tables. Ends before the database does.
+    keeper: Keeper,
     database: Database,
     /// By `Table as usize`.
     keyspaces: Vec<Keyspace>,
@@ -85,7 +89,9 @@ impl FjallTables {
             return Err(crate::Error::Damaged(damage));
         }
         let durable = DurableFile::create(folder, number).map_err(|error| refused(error.into()))?;
+        let keeper = keeper(&keyspaces, &marks).map_err(|error| refused(error.into()))?;
         let tables = Self {
+            keeper,
             database,
             keyspaces,
             marks,
@@ -135,6 +141,9 @@ impl FjallTables {
     }
 
     fn refuse_after_failure(&self) -> Result<(), Error> {
+        if let Some(error) = self.keeper.failure() {
+            return Err(self.fail(failure(&self.folder, "taking a table out of memory", error)));
+        }
         self.failed.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 }
@@ -190,7 +199,9 @@ impl Tables for FjallTables {
         let mut owned =
             OwnedWriteBatch::with_capacity(self.database.clone(), batch.writes.len() + 1).durability(Some(mode));
         owned.insert(&self.marks, MARK_KEY, mark.to_bytes());
+        let mut touched = [false; Table::ALL.len()];
         for write in batch.writes {
+            touched[write.table as usize] = true;
             let keyspace = self.keyspace(write.table);
             match write.value {
                 Some(value) => owned.insert(keyspace, write.key, value),
@@ -203,6 +214,8 @@ impl Tables for FjallTables {
             last.synced = mark.number;
             self.durable.advance(mark.number);
         }
+        let touched = touched.iter().enumerate().filter_map(|(place, touched)| touched.then_some(place));
+        self.keeper.look_at(touched.chain([Table::ALL.len()]));
         Ok(())
     }
 
@@ -264,6 +277,12 @@ fn lock(folder: &Path) -> Result<Option<File>, crate::Error> {
         Err(TryLockError::WouldBlock) => Err(crate::Error::InUse { folder: folder.to_owned() }),
         Err(TryLockError::Error(error)) => Err(refused(folder, error.into())),
     }
+}
+
+fn keeper(tables: &[Keyspace], marks: &Keyspace) -> io::Result<Keeper> {
+    let bounds = Table::ALL.into_iter().map(tuning::memtable_bytes).chain([tuning::memtable_bytes(Table::Meta)]);
+    let keyspaces = tables.iter().chain([marks]).cloned();
+    Keeper::start(keyspaces.zip(bounds).map(|(keyspace, memtable_bytes)| Kept { keyspace, memtable_bytes }))
 }
 
 fn last_mark(marks: &Keyspace) -> Result<Option<Mark>, fjall::Error> {

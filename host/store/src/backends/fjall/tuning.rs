@@ -3,9 +3,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fjall::compaction::Leveled;
-use fjall::config::CompressionPolicy;
+use fjall::config::{CompressionPolicy, FilterPolicy, PinningPolicy};
 use fjall::{CompressionType, Database, DatabaseBuilder, KeyspaceCreateOptions};
 use host_core::table::Table;
 
@@ -66,41 +67,74 @@ fn give_way() {}
 
 /// fjall remembers these per keyspace when it is made.
 pub(super) fn keyspace(table: Table) -> KeyspaceCreateOptions {
-    options(memtable_bytes(table))
+    match table {
+        // Read by keys that are often not there.
+        Table::KeyValue | Table::Parked | Table::Signals => options(),
+        // Read in order, or seldom: filters would take a byte a row, in memory too.
+        Table::Journal
+        | Table::Messages
+        | Table::Summaries
+        | Table::Feed
+        | Table::Index
+        | Table::Delayed
+        | Table::Positions
+        | Table::Meta
+        | Table::ParkedDue
+        | Table::Marks
+        | Table::Topics => options().filter_policy(FilterPolicy::disabled()),
+    }
 }
 
 /// The marks of the batches: one small row, written anew with each.
 pub(super) fn marks() -> KeyspaceCreateOptions {
-    options(memtable_bytes(Table::Meta))
+    keyspace(Table::Meta)
 }
 
-fn options(memtable_bytes: u64) -> KeyspaceCreateOptions {
+fn options() -> KeyspaceCreateOptions {
     let leveled = Leveled::default().with_table_target_size(TABLE_FILE_BYTES).with_l0_threshold(NEW_TABLES_MAX);
     KeyspaceCreateOptions::default()
-        .max_memtable_size(memtable_bytes)
+        // `Keeper` has them written out.
+        .max_memtable_size(u64::MAX)
         .compaction_strategy(Arc::new(leveled))
+        // What was read is in the cache, which is bounded, and nowhere else.
+        .index_block_pinning_policy(PinningPolicy::all(false))
+        .filter_block_pinning_policy(PinningPolicy::all(false))
         // Rows of one table look alike: a third of the bytes, for a few hundredths of the processor time.
         .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
 }
 
 /// Files that merges write. Each is synced when it is full, and a commit that syncs the log meanwhile waits for all of
 /// it: small files, short waits.
-const TABLE_FILE_BYTES: u64 = 8 * MIB;
+const TABLE_FILE_BYTES: u64 = 2 * MIB;
 
 /// Memtables written out before they are merged. Twice fjall's own number, since ours are small.
 const NEW_TABLES_MAX: u8 = 8;
 
-/// When a table's memtable is written out. A commit that syncs the log waits for what is written out at that moment, so
-/// that large memtables mean long stalls (p99 at half the peak: 52 ms with 32 MiB for the journal, 9 ms with 4 MiB, at
-/// the same rate and processor time). They are also what an idle host holds after work, and what is read again after a
-/// crash. Up to four more of each may wait for their turn before the writer is held.
-fn memtable_bytes(table: Table) -> u64 {
+/// With so many unmerged, a memtable waits in memory. At 20 fjall slows the writer down, at 30 it holds it.
+pub(super) const NEW_TABLES_HELD: usize = 16;
+
+/// How many times its bound a memtable may grow while it waits. Past that it is written out at once, and with four in
+/// the queue fjall holds the writer.
+pub(super) const MEMTABLE_GROWTH_MAX: u64 = 16;
+
+/// Nothing was written for so long: what is in memory is written out, which also makes the next start short.
+pub(super) const REST: Duration = Duration::from_secs(3);
+
+/// Not worth a file of its own when the host rests.
+pub(super) const REST_BYTES: u64 = 256 << 10;
+
+/// When a table's memtable is written out. A commit that syncs the log waits for what is written out at that moment,
+/// and one that writes to the table for its list of files, so that large memtables mean long stalls and small ones many
+/// (p99 at half the peak: 52 ms with 32 MiB for the journal, 7 ms with 4 MiB, 5 ms with 1 MiB, at the same rate and
+/// processor time). They are also what is read again after a crash.
+pub(super) fn memtable_bytes(table: Table) -> u64 {
     match table {
         // The bulk of what a loaded host writes.
-        Table::Journal => 4 * MIB,
-        Table::Messages | Table::KeyValue => 2 * MIB,
+        Table::Journal => 2 * MIB,
+        Table::Messages
+        | Table::KeyValue
         // Small rows of most batches or sagas, or rare ones.
-        Table::Summaries
+        | Table::Summaries
         | Table::Feed
         | Table::Index
         | Table::Delayed
