@@ -26,8 +26,12 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 pub const SWEEP_MESSAGES_MAX: usize = 1_024;
 /// How often retention runs.
 pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
-/// Sagas that one run of retention removes before it yields.
-pub const RETENTION_SAGAS_MAX: usize = 2_000;
+/// Sagas that one run of retention removes: one batch, and commits wait for a batch of thousands of rows as long as for
+/// ten syncs.
+pub const RETENTION_SAGAS_MAX: usize = 256;
+/// From one full run to the next, at least. It rests as long as the run took, so that a backlog of old sagas takes no
+/// more than half a processor.
+pub const RETENTION_REST_MIN: Duration = Duration::from_millis(1);
 /// Longest sleep of a timer task: a jump of the clock is noticed after that.
 pub const TIMER_SLEEP_MAX: Duration = Duration::from_secs(1);
 /// Locks for concurrent starts with the same global-id: enough that unrelated starts rarely share one.

@@ -7,11 +7,12 @@ use std::time::Duration;
 use host_core::decide::{Input, is_past_deadline};
 use host_core::id::TopicName;
 use host_core::unit::{Offset, Unit};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::lanes::backlog;
-use crate::limits::{RETENTION_INTERVAL, RETENTION_SAGAS_MAX, SWEEP_INTERVAL, SWEEP_MESSAGES_MAX};
+use crate::limits::{RETENTION_INTERVAL, RETENTION_REST_MIN, RETENTION_SAGAS_MAX, SWEEP_INTERVAL, SWEEP_MESSAGES_MAX};
 use crate::parking::{Error, decoded, submit};
 use crate::settle::settle_uncalled;
 
@@ -53,13 +54,15 @@ pub(crate) async fn run_retention(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     loop {
+        let began = Instant::now();
         let now = context.now();
         let before = host_core::time::Timestamp::from_ms(
             now.as_ms().saturating_sub(u64::try_from(finished.as_millis()).unwrap_or(u64::MAX)),
         );
         let removed = context.store.retain(before, now, RETENTION_SAGAS_MAX).await?;
         context.broker.retain(now).await?;
-        let pause = if removed < RETENTION_SAGAS_MAX { RETENTION_INTERVAL } else { Duration::from_millis(50) };
+        let pause =
+            if removed < RETENTION_SAGAS_MAX { RETENTION_INTERVAL } else { began.elapsed().max(RETENTION_REST_MIN) };
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = tokio::time::sleep(pause) => {}

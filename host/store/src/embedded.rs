@@ -229,6 +229,9 @@ impl JointStore for EmbeddedStore {
     }
 }
 
+/// Signals that one run of retention looks at for each saga that it may remove: they are small, and looked at once.
+const SIGNALS_A_SAGA: usize = 8;
+
 impl Inner {
     /// The overlay is asked first: a key that is written and forgotten between the two questions is in the tables by
     /// the second.
@@ -261,7 +264,7 @@ impl Inner {
     }
 
     fn retain(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize, Error> {
-        self.waiting.expire(&*self.tables, now, limit)?;
+        self.waiting.expire(&*self.tables, now, limit.saturating_mul(SIGNALS_A_SAGA))?;
         let left_over = waiting::left_over(&*self.tables, before, limit)?;
         self.projector.lock().retain(&*self.tables, left_over, before, limit)
     }
