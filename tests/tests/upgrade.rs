@@ -82,8 +82,8 @@ fn opens_whole(mut host: Host) {
     check::status(&host.api, "failed", "closed");
     host.installation.serve_instrument("far");
     check::status(&host.api, "unserved", "completed");
+    // Its delay ended long before this run: it comes by itself as soon as its step is served.
     host.installation.serve_instrument("slow");
-    host.api.act("delayed", "retry", "an hour is too long");
     check::status(&host.api, "delayed", "completed");
     // And what it wrote since is read after the next start as well.
     host.kill();

@@ -1,9 +1,9 @@
 //! Has tables written out of memory when they have grown, or when the host has come to rest. Owns the thread that does.
 //!
-//! fjall does this by itself. But with each batch that finds a table too large it puts one more request into the queue of
-//! its threads, and they put what they find to do into the same queue: while they merge, requests fill it, then they wait
-//! for room that only they could make, and memory grows without end (fjall's pull request 323). So fjall is given no
-//! bound, and is asked once for a table, when the one before is out.
+//! fjall does this by itself. But with each batch that finds a table too large it puts one more request into the queue
+//! of its threads, and they put what they find to do into the same queue: while they merge, requests fill it, then they
+//! wait for room that only they could make, and memory grows without end (fjall's pull request 323). So fjall is given
+//! no bound, and is asked once for a table, when the one before is out.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
