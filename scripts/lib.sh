@@ -10,6 +10,10 @@ saga_bin="$target_dir/release/saga"
 # The tool that checks the HTTP API, and its version.
 schemathesis_dir="$target_dir/schemathesis"
 schemathesis_version=4.32.5
+# Apache Kafka, which the tests of that broker run against, and where its jars are.
+kafka_version=4.3.0
+kafka_dir="$target_dir/kafka"
+kafka_libs="$kafka_dir/libs"
 
 say() { printf '\n==> %s\n' "$*" >&2; }
 
