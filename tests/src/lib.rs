@@ -6,6 +6,7 @@ pub mod api;
 pub mod artefacts;
 pub mod check;
 pub mod crowd;
+pub mod go_layout;
 pub mod guests;
 pub mod host;
 pub mod installation;

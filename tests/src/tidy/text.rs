@@ -14,14 +14,19 @@ pub fn check_white_space(file: &SourceFile) -> Vec<Finding> {
         return Vec::new();
     }
     let mut findings = Vec::new();
+    // Go is indented by tabs, also where a page shows it.
+    let mut is_go = file.has_extension("go");
     for (line, number) in file.text.split('\n').zip(1..) {
+        if file.has_extension("md") && line.starts_with("```") {
+            is_go = line == "```go";
+        }
         if line.ends_with([' ', '\t']) {
             findings.push(Finding::new(&file.path, number, "white space at the end of the line"));
         }
         if line.contains('\r') {
             findings.push(Finding::new(&file.path, number, "carriage return; lines end with a line feed only"));
         }
-        if line.starts_with('\t') && !file.has_extension("go") {
+        if line.starts_with('\t') && !is_go {
             findings.push(Finding::new(&file.path, number, "indented by a tab; indent by spaces"));
         }
     }
@@ -141,6 +146,16 @@ mod tests {
         for (bad, line) in [("a \n", 1), ("a\n\tb\n", 2), ("a\r\n", 1), ("a", 0), ("a\n\n", 0)] {
             let found = check_white_space(&file(bad));
             assert_eq!(found.first().map(|f| f.line), Some(line), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn go_is_indented_by_tabs_also_where_a_page_shows_it() {
+        let page = |text: &str| SourceFile { path: "docs/a.md".to_owned(), text: text.to_owned() };
+        assert_eq!(check_white_space(&SourceFile { path: "a/b.go".to_owned(), ..page("\tb\n") }), []);
+        assert_eq!(check_white_space(&page("```go\n\tb\n```\n")), []);
+        for (bad, line) in [("```go\n```\n\tb\n", 3), ("```sh\n\tb\n```\n", 2)] {
+            assert_eq!(check_white_space(&page(bad)).first().map(|f| f.line), Some(line), "{bad:?}");
         }
     }
 

@@ -1,0 +1,3 @@
+module saga.step/saga
+
+go 1.24

@@ -1,0 +1,1 @@
+// Tells the compiler that functions without a body may be found elsewhere.
