@@ -1,4 +1,4 @@
-//! Compiles the example steps and puts them into the binary, with their manifests, their use cases, and the SDK that
+//! Compiles the example steps and puts them into the binary, with their manifests, their use cases, and the SDKs that
 //! `saga new` unpacks. The nested cargo has a target folder of its own, so the two never wait for each other.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let root = variable("CARGO_MANIFEST_DIR")?.join("../..").canonicalize().map_err(|error| error.to_string())?;
     let out = variable("OUT_DIR")?;
-    for watched in ["plugins", "guest-sdk/rust", "wit", "Cargo.toml", "rust-toolchain.toml"] {
+    for watched in ["plugins", "guest-sdk/rust", "guest-sdk/go", "wit", "Cargo.toml", "rust-toolchain.toml"] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
@@ -40,6 +40,14 @@ fn run() -> Result<(), String> {
     list_texts(&mut code, "USE_CASES", &root.join("plugins/use-cases"), &["toml", "json"])?;
     list_texts(&mut code, "SDK", &root.join("guest-sdk/rust"), &["rs", "toml", "md", "wit"])?;
     list_texts(&mut code, "TEMPLATE", &root.join("guest-sdk/rust/template"), &["rs", "toml", "md", "in", "gitignore"])?;
+    list_texts(&mut code, "GO_SDK", &root.join("guest-sdk/go"), &["go", "mod", "s", "md", "wit", "toml"])?;
+    list_texts(
+        &mut code,
+        "GO_TEMPLATE",
+        &root.join("guest-sdk/go/template"),
+        &["go", "toml", "md", "in", "gitignore"],
+    )?;
+    list_texts(&mut code, "CONTRACT", &root.join("wit"), &["wit"])?;
     write_if_changed(&out.join("embedded.rs"), code.as_bytes())
 }
 

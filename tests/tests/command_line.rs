@@ -1,7 +1,8 @@
 //! The program `saga` as people and scripts use it. Goal: every asking verb answers for people and as JSON, and exit
-//! statuses tell the truth; a step is written, built, tried, dropped and replaced by its verbs alone. Method: run the
-//! binary.
+//! statuses tell the truth; a step of each language is written, built, tried, dropped and replaced by its verbs alone.
+//! Method: run the binary.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use saga_tests::check;
@@ -92,8 +93,12 @@ fn saga_in(folder: &Path, arguments: &[&str]) -> Ran {
 
 #[test]
 fn a_step_is_written_built_tried_dropped_and_replaced() {
+    ["rust", "go"].into_iter().for_each(write_build_try_and_drop);
+}
+
+fn write_build_try_and_drop(language: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let made = saga_in(folder.path(), &["new", "shop.gifts.wrap"]);
+    let made = saga_in(folder.path(), &["new", "shop.gifts.wrap", "--lang", language]);
     assert_eq!(made.status, 0, "{made:?}");
     let project = folder.path().join("shop-gifts-wrap");
     assert!(project.join("shop.gifts.wrap.toml").is_file(), "{made:?}");
@@ -122,6 +127,36 @@ fn a_step_is_written_built_tried_dropped_and_replaced() {
 
     std::fs::write(folder.path().join("broken.wasm"), "not wasm").expect("the folder is ours");
     assert_eq!(saga_in(folder.path(), &["check", "broken.wasm"]).status, 1);
+}
+
+#[test]
+fn what_a_build_in_go_lacks_is_told_with_its_cure() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    assert_eq!(saga_in(folder.path(), &["new", "shop.gifts.wrap", "--lang", "go"]).status, 0);
+    let project = folder.path().join("shop-gifts-wrap");
+    let refused = |path: &Path, told: &str| {
+        let saga = saga_tests::artefacts::saga();
+        let output = std::process::Command::new(saga).arg("build").current_dir(&project).env("PATH", path).output();
+        let output = output.expect("the program can be started");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && err.contains(told), "{told} is missing: {err}");
+    };
+    refused(folder.path(), "there is no go tool here; install Go 1.24 or later from https://go.dev/dl");
+    let go = folder.path().join("go");
+    std::fs::write(&go, "#!/bin/sh\necho go1.23.9\n").expect("the folder is ours");
+    std::fs::set_permissions(&go, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
+    refused(folder.path(), "go1.23.9 is too old for a step; install Go 1.24");
+
+    let step = project.join("step.go");
+    let text = std::fs::read_to_string(&step).expect("new wrote the step");
+    std::fs::write(&step, text.replace("saga.Register(handle,", "saga.Register(handel,")).expect("the folder is ours");
+    let ran = saga_in(&project, &["build"]);
+    assert!(ran.status == 1 && ran.err.contains("undefined: handel"), "the go tool's words are shown: {ran:?}");
+    std::fs::write(&step, "package main\n\nfunc main() {}\n").expect("the folder is ours");
+    let ran = saga_in(&project, &["build"]);
+    assert!(ran.status == 1 && ran.err.contains("what was compiled is no step"), "{ran:?}");
+    let ran = saga_in(&project, &["build", "--profile", "release"]);
+    assert!(ran.status == 2 && ran.err.contains("--profile is cargo's"), "{ran:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod doctor;
 pub mod errors;
 mod input;
+pub mod language;
 pub mod list;
 pub mod new;
 pub mod plugins;

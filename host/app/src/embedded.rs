@@ -1,4 +1,5 @@
-//! What the binary carries: the example steps with their use cases, the Rust SDK, and the template of a new step.
+//! What the binary carries: the example steps with their use cases, the SDKs with the templates of a new step,
+//! and the contract.
 //! build.rs makes the lists.
 
 /// An example step, compiled.

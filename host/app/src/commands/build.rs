@@ -1,17 +1,18 @@
 //! `saga build`: compile the step of a project folder into `<address>.wasm`, and check it at once.
 
-use std::io::{BufRead as _, BufReader};
+mod component;
+mod go;
+mod rust;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
 use clap::Args;
 use host_core::id::StepAddress;
 
+use super::language::Language;
 use crate::exit::{Exit, Stop};
 use crate::terminal::{bytes, note, say};
-
-const TARGET: &str = "wasm32-wasip2";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -28,17 +29,14 @@ pub struct Options {
     #[arg(long)]
     pub out: Option<PathBuf>,
 
-    /// Cargo profile; the template's `release` makes small components.
-    #[arg(long, default_value = "release")]
-    pub profile: String,
+    /// Cargo profile of a step in Rust; `release` if it is left out, which the template makes small components of.
+    #[arg(long)]
+    pub profile: Option<String>,
 }
 
 pub fn run(options: &Options) -> anyhow::Result<Exit> {
     let project = Project::find(&options.dir)?;
-    need_tools()?;
-    note(format_args!("compiling {} for {TARGET}", project.address));
-    let component = compile(&project, &options.profile)?;
-    let wasm = std::fs::read(&component).with_context(|| format!("reading {}", component.display()))?;
+    let wasm = compile(&project, options.profile.as_deref())?;
     let manifest = std::fs::read_to_string(&project.manifest)
         .with_context(|| format!("reading {}", project.manifest.display()))?;
     check(&project, &wasm, &manifest)?;
@@ -56,11 +54,25 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// A folder with a Cargo.toml and one manifest, whose name is the step's address.
+/// The component of the project, by the tools of its language.
+fn compile(project: &Project, profile: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    if project.language != Language::Rust && profile.is_some() {
+        let message = format!("--profile is cargo's; {} has no profiles, leave it out", project.language.name());
+        return Err(Stop::usage(message).into());
+    }
+    match project.language {
+        Language::Rust => rust::compile(project, profile.unwrap_or("release")),
+        Language::Go => go::compile(project),
+        Language::Python | Language::Js => Err(project.language.comes_later().into()),
+    }
+}
+
+/// A folder with what its language's tools ask for and one manifest, whose name is the step's address.
 struct Project {
     dir: PathBuf,
     address: StepAddress,
     manifest: PathBuf,
+    language: Language,
 }
 
 impl Project {
@@ -80,62 +92,12 @@ impl Project {
                 "a step's project has exactly one file <domain>.<subdomain>.<service>.toml; `saga new` writes one";
             return Err(Stop::usage(format!("{} is no project of one step: {hint}", dir.display())).into());
         };
-        if !dir.join("Cargo.toml").is_file() {
-            let hint = "this version of saga builds steps in Rust; a Cargo.toml is missing";
+        let Some(language) = Language::of_project(dir) else {
+            let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod; there is neither";
             return Err(Stop::usage(format!("{} cannot be built: {hint}", dir.display())).into());
-        }
-        Ok(Self { dir: dir.to_owned(), address, manifest })
+        };
+        Ok(Self { dir: dir.to_owned(), address, manifest, language })
     }
-}
-
-/// Say what is missing and how to get it, before cargo fails in the middle.
-fn need_tools() -> anyhow::Result<()> {
-    let answer = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output();
-    let answer = answer.map_err(|_| Stop::no("there is no Rust compiler here; install it from https://rustup.rs"))?;
-    let folder = String::from_utf8_lossy(&answer.stdout);
-    if answer.status.success() && Path::new(folder.trim()).is_dir() {
-        return Ok(());
-    }
-    Err(Stop::no(format!("this Rust toolchain lacks the target {TARGET}; add it with `rustup target add {TARGET}`"))
-        .into())
-}
-
-/// Run cargo, whose own progress goes to standard error; answers the component that it made.
-fn compile(project: &Project, profile: &str) -> anyhow::Result<PathBuf> {
-    let mut cargo = Command::new("cargo")
-        .current_dir(&project.dir)
-        .args(["build", "--lib", "--target", TARGET, "--profile", profile])
-        .arg("--message-format=json-render-diagnostics")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|error| Stop::no(format!("cargo cannot be run: {error}; install Rust from https://rustup.rs")))?;
-    let out = cargo.stdout.take().context("the output of cargo was piped")?;
-    let mut component = None;
-    for line in BufReader::new(out).lines() {
-        component = made_component(&line?, &project.dir).or(component);
-    }
-    if !cargo.wait()?.success() {
-        return Err(Stop::no("the step does not compile; see above").into());
-    }
-    component.ok_or_else(|| {
-        let cure = "add `crate-type = [\"cdylib\", \"rlib\"]` under [lib] in Cargo.toml";
-        Stop::no(format!("cargo made no component; {cure}")).into()
-    })
-}
-
-/// The component that one of cargo's messages tells of, if it is the project's own.
-fn made_component(message: &str, dir: &Path) -> Option<PathBuf> {
-    let message: serde_json::Value = serde_json::from_str(message).ok()?;
-    if message["reason"] != "compiler-artifact" {
-        return None;
-    }
-    let manifest = Path::new(message["manifest_path"].as_str()?).canonicalize().ok()?;
-    if manifest.parent() != dir.canonicalize().ok().as_deref() {
-        return None;
-    }
-    let files = message["filenames"].as_array()?;
-    files.iter().filter_map(|file| file.as_str()).find(|file| file.ends_with(".wasm")).map(PathBuf::from)
 }
 
 /// What a host would refuse is told now.
@@ -174,25 +136,10 @@ mod tests {
         };
         refused("exactly one file");
         std::fs::write(folder.path().join("a.b.c.toml"), "").expect("writing");
-        refused("Cargo.toml is missing");
+        refused("there is neither");
         std::fs::write(folder.path().join("Cargo.toml"), "").expect("writing");
         assert_eq!(Project::find(folder.path()).expect("a project").address.as_str(), "a.b.c");
         std::fs::write(folder.path().join("a.b.d.toml"), "").expect("writing");
         refused("exactly one file");
-    }
-
-    #[test]
-    fn only_the_projects_own_component_is_taken() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let manifest = folder.path().join("Cargo.toml");
-        std::fs::write(&manifest, "").expect("writing");
-        let message = |manifest: &Path| {
-            serde_json::json!({"reason": "compiler-artifact", "manifest_path": manifest,
-                "filenames": ["/t/libx.rlib", "/t/x.wasm"]})
-            .to_string()
-        };
-        assert_eq!(made_component(&message(&manifest), folder.path()), Some(PathBuf::from("/t/x.wasm")));
-        assert_eq!(made_component(&message(Path::new("/other/Cargo.toml")), folder.path()), None);
-        assert_eq!(made_component("not json", folder.path()), None);
     }
 }

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use host_core::id::StepAddress;
 
-use crate::embedded::{EmbeddedText, SDK, TEMPLATE};
+use super::language::{Kit, Language};
+use crate::embedded::EmbeddedText;
 use crate::exit::{Exit, Stop};
 use crate::terminal::say;
 
@@ -14,9 +15,10 @@ use crate::terminal::say;
 #[command(after_help = "\
 Examples:
   saga new shop.billing.payment                   writes ./shop-billing-payment
+  saga new shop.billing.payment --lang go
   saga new shop.billing.payment --dir payment
 
-Then change src/lib.rs, run its tests with `cargo test`, and compile it with `saga build`.")]
+Then change src/lib.rs or step.go, run its tests with `cargo test` or `go test`, and compile it with `saga build`.")]
 pub struct Options {
     /// Address of the step: domain.subdomain.service.
     pub address: StepAddress,
@@ -30,51 +32,36 @@ pub struct Options {
     pub dir: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Language {
-    Rust,
-    Python,
-    Go,
-    Js,
-}
-
 pub fn run(options: &Options) -> anyhow::Result<Exit> {
-    let later = match options.lang {
-        Language::Rust => None,
-        Language::Python => Some("Python"),
-        Language::Go => Some("Go"),
-        Language::Js => Some("JavaScript"),
-    };
-    if let Some(language) = later {
-        let message = format!("steps in {language} come with a later version of saga; this one writes --lang rust");
-        return Err(Stop::usage(message).into());
-    }
+    let kit = options.lang.kit()?;
     let crate_name = options.address.as_str().replace('.', "-");
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(&crate_name));
-    write_project(&dir, &options.address, &crate_name)?;
+    write_project(&dir, &kit, &options.address, &crate_name)?;
     say(format_args!(
-        "wrote {dir}\n  the step            src/lib.rs: `handle` and `compensate`\n  what it may do      {}.toml\n\n\
-         next:  cd {dir}  ·  cargo test  ·  saga build",
+        "wrote {dir}\n  the step            {}: `handle` and `compensate`\n  what it may do      {}.toml\n\n\
+         next:  cd {dir}  ·  {}  ·  saga build",
+        kit.step_file,
         options.address,
+        kit.test_command,
         dir = dir.display()
     ))?;
     Ok(Exit::Success)
 }
 
 /// All of it or nothing that was there before: an existing folder with files in it is left alone.
-fn write_project(dir: &Path, address: &StepAddress, crate_name: &str) -> anyhow::Result<()> {
+fn write_project(dir: &Path, kit: &Kit, address: &StepAddress, crate_name: &str) -> anyhow::Result<()> {
     let is_taken = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) || dir.is_file();
     if is_taken {
         let message = format!("{} exists and is not empty; name another folder with --dir", dir.display());
         return Err(Stop::usage(message).into());
     }
     let fill = |text: &str| text.replace("{{address}}", address.as_str()).replace("{{crate}}", crate_name);
-    for file in TEMPLATE {
+    for file in kit.template {
         let path = fill(file.path);
         write(&dir.join(path.strip_suffix(".in").unwrap_or(&path)), &fill(file.text))?;
     }
-    for EmbeddedText { path, text } in SDK {
-        write(&dir.join("sdk/saga-step").join(path), text)?;
+    for EmbeddedText { path, text } in kit.sdk {
+        write(&dir.join(kit.sdk_folder).join(path), text)?;
     }
     Ok(())
 }
@@ -93,38 +80,41 @@ mod tests {
         StepAddress::try_new("shop.billing.payment").expect("an address")
     }
 
+    fn kit(language: Language) -> Kit {
+        language.kit().map_err(|stop| stop.message).expect("a language of this version")
+    }
+
     #[test]
     fn a_project_has_the_step_its_manifest_and_the_sdk_and_no_placeholder_is_left() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let dir = folder.path().join("payment");
-        write_project(&dir, &address(), "shop-billing-payment").expect("an empty place");
-        for path in [
-            "Cargo.toml",
-            "src/lib.rs",
-            "shop.billing.payment.toml",
-            "sdk/saga-step/Cargo.toml",
-            "sdk/saga-step/src/lib.rs",
-            "sdk/saga-step/wit/saga-step.wit",
-        ] {
-            let text = std::fs::read_to_string(dir.join(path)).expect(path);
-            assert!(path.starts_with("sdk") || !text.contains("{{"), "{path}");
+        let rust = ["Cargo.toml", "src/lib.rs", "sdk/saga-step/Cargo.toml", "sdk/saga-step/wit/saga-step.wit"];
+        let go = ["go.mod", "step.go", "step_test.go", "sdk/saga/go.mod", "sdk/saga/wit/saga-step.wit"];
+        for (language, files) in [(Language::Rust, &rust[..]), (Language::Go, &go[..])] {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let dir = folder.path().join("payment");
+            write_project(&dir, &kit(language), &address(), "shop-billing-payment").expect("an empty place");
+            for path in files.iter().chain(&["README.md", "shop.billing.payment.toml"]) {
+                let text = std::fs::read_to_string(dir.join(path)).expect(path);
+                assert!(path.starts_with("sdk") || !text.contains("{{"), "{path}");
+            }
+            let manifest = std::fs::read_to_string(dir.join("shop.billing.payment.toml")).expect("a manifest");
+            host_core::manifest::parse(address(), "manifest", &manifest).expect("the template's manifest is right");
+            assert_eq!(Language::of_project(&dir), Some(language));
         }
-        let manifest = std::fs::read_to_string(dir.join("shop.billing.payment.toml")).expect("a manifest");
-        host_core::manifest::parse(address(), "manifest", &manifest).expect("the template's manifest is right");
     }
 
     #[test]
     fn a_folder_with_files_is_left_alone() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("mine"), "x").expect("writing");
-        let error = write_project(folder.path(), &address(), "x").expect_err("the folder is taken");
+        let error =
+            write_project(folder.path(), &kit(Language::Rust), &address(), "x").expect_err("the folder is taken");
         assert_eq!(crate::exit::of_error(&error), Exit::Usage);
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
 
     #[test]
     fn a_language_of_a_later_version_is_refused() {
-        let options = Options { address: address(), lang: Language::Go, dir: None };
+        let options = Options { address: address(), lang: Language::Python, dir: None };
         let error = run(&options).expect_err("not yet");
         assert_eq!(crate::exit::of_error(&error), Exit::Usage);
         assert!(error.to_string().contains("later version"), "{error}");
