@@ -11,6 +11,7 @@ pub mod guests;
 pub mod host;
 pub mod installation;
 pub mod interpose;
+pub mod kafka;
 pub mod measure;
 pub mod tidy;
 
