@@ -50,7 +50,7 @@ impl Bench {
 
     fn commit(&mut self) -> Result<usize> {
         let mut batch = Batch::default();
-        self.broker.seal(std::mem::take(&mut self.open), self.lsn, &mut batch);
+        self.broker.seal(std::mem::take(&mut self.open), self.lsn, &[], &mut batch).expect("it seals in memory");
         let count = batch.writes.len();
         self.tables.write(batch, Durability::Synced)?;
         self.broker.written(self.lsn);

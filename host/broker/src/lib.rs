@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use host_core::id::{Lsn, TopicKind, TopicName};
-use host_core::table::Batch;
+use host_core::record::Record;
+use host_core::table::{Batch, Durability};
 use host_core::time::Timestamp;
 use host_core::unit::{Ack, Message, Offset, Unit};
 use tokio::sync::Notify;
@@ -151,8 +152,16 @@ pub trait JointBroker: Broker {
     /// a crash loses both or neither.
     fn stage(&self, open: &mut Self::Open, lsn: Lsn, now: Timestamp, unit: &mut Unit);
 
-    /// Turn what was staged into writes. A message that was published and acknowledged since the last seal leaves none.
-    fn seal(&self, open: Self::Open, lsn: Lsn, batch: &mut Batch);
+    /// Turn what was staged into writes, added to those of the store. A message that was published and acknowledged
+    /// since the last seal leaves none. A driver whose broker is elsewhere carries everything out there, with the
+    /// journal's records of this batch, before it returns: what the tables then hold is a copy. After an error nothing
+    /// more may be staged.
+    fn seal(&self, open: Self::Open, lsn: Lsn, journal: &[Record], batch: &mut Batch) -> Result<(), Error>;
+
+    /// What a write of a batch waits for.
+    fn durability(&self) -> Durability {
+        Durability::Synced
+    }
 
     /// Everything up to `lsn` is in the tables (and synced).
     fn written(&self, lsn: Lsn);

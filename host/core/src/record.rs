@@ -15,6 +15,8 @@ use crate::json::Json;
 use crate::limits::STEPS_HARD_MAX;
 use crate::time::Timestamp;
 
+pub mod line;
+
 /// One transition of one saga.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {

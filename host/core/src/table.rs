@@ -54,6 +54,11 @@ impl Table {
         Table::Positions,
     ];
 
+    /// The table of this name.
+    pub fn named(name: &str) -> Option<Table> {
+        Self::ALL.into_iter().find(|table| table.as_str() == name)
+    }
+
     /// Name of the table in the database.
     pub fn as_str(self) -> &'static str {
         match self {

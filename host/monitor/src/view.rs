@@ -2,7 +2,6 @@
 //! renamed. The one place where the monitor's answers get their form; it must not know HTTP.
 
 mod looks;
-mod record;
 mod saga;
 
 use host_core::failure::Failure;
@@ -14,8 +13,8 @@ use serde::Serialize;
 
 use crate::waiters;
 
+pub use host_core::record::line::Line as Record;
 pub use looks::{Plugins, Topics, UseCases};
-pub use record::Record;
 pub use saga::Saga;
 
 /// `start`: 202.

@@ -83,7 +83,7 @@ impl Running {
 
     fn seal(&self, (open, lsn): (Open, Lsn)) -> (Batch, Lsn) {
         let mut batch = Batch::default();
-        self.broker.seal(open, lsn, &mut batch);
+        self.broker.seal(open, lsn, &[], &mut batch).expect("the embedded broker seals in memory");
         (batch, lsn)
     }
 

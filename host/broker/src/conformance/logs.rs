@@ -147,6 +147,7 @@ pub async fn a_log_forgets_what_is_too_old<S: Subject>(subject: &mut S) {
     let mut consumer = case.subscribe_as("readers", &log, 1).await;
     assert_eq!(case.drain(&mut consumer).await, numbers(6, 10));
     // An empty log goes on where it was.
+    let last = case.browse(&log, Offset(0), 10).await.last().map(|browsed| browsed.offset);
     case.subject.advance(SHORT_LOG_AGE_MAX).await;
     assert_eq!(retain(&case).await, 4);
     drop(consumer);
@@ -156,7 +157,7 @@ pub async fn a_log_forgets_what_is_too_old<S: Subject>(subject: &mut S) {
     let mut consumer = case.subscribe_as("readers", &log, 1).await;
     assert_eq!(case.drain(&mut consumer).await, ["10"]);
     let offsets: Vec<_> = case.browse(&log, Offset(0), 10).await.iter().map(|browsed| browsed.offset).collect();
-    assert_eq!(offsets, [Offset(10)]);
+    assert!(offsets.len() == 1 && offsets.first() > last.as_ref(), "{offsets:?} come after {last:?}");
 }
 
 pub async fn a_log_forgets_the_oldest_when_it_is_too_large<S: Subject>(subject: &mut S) {

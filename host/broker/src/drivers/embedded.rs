@@ -17,12 +17,12 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod topic;
-mod window;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use host_core::id::{Lsn, TopicName};
+use host_core::record::Record;
 use host_core::table::{Batch, Tables};
 use host_core::time::Timestamp;
 use host_core::unit::{Ack, Offset, Unit};
@@ -100,8 +100,9 @@ impl JointBroker for EmbeddedBroker {
         self.shared.stage(open, lsn, now, unit);
     }
 
-    fn seal(&self, open: Open, lsn: Lsn, batch: &mut Batch) {
+    fn seal(&self, open: Open, lsn: Lsn, _journal: &[Record], batch: &mut Batch) -> Result<(), Error> {
         self.shared.seal(open, lsn, batch);
+        Ok(())
     }
 
     fn written(&self, lsn: Lsn) {

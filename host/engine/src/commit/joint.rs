@@ -239,11 +239,11 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
             self.fail_points.hit(FailPoint::BeforeCommit);
             let mut batch = Batch::default();
             let records = self.store.seal(store, lsn, &mut batch);
-            self.broker.seal(broker, lsn, &mut batch);
+            if let Err(error) = self.broker.seal(broker, lsn, &records, &mut batch) {
+                return self.fail(&error);
+            }
             if let Err(error) = self.write(batch) {
-                tracing::error!(%error, "the journal cannot be written, no more work is taken");
-                self.stopped(error.to_string().into());
-                return;
+                return self.fail(&error);
             }
             self.fail_points.hit(FailPoint::AfterCommit);
             self.store.written(lsn);
@@ -255,13 +255,18 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
         }
     }
 
+    fn fail(&self, error: &dyn std::error::Error) {
+        tracing::error!(%error, "a batch cannot be committed, no more work is taken");
+        self.stopped(error.to_string().into());
+    }
+
     fn write(&self, batch: Batch) -> Result<(), host_core::table::Error> {
         if self.fail_points.is_due(FailPoint::BeforeSync) {
             // What has reached the log outlives the process: the next host finds a batch of which nobody was told.
             let _ = self.tables.write(batch, Durability::Visible);
             failpoint::die();
         }
-        self.tables.write(batch, Durability::Synced)
+        self.tables.write(batch, self.broker.durability())
     }
 
     /// Wait for something to write and take all of it. None when there is nothing and no more will come.

@@ -111,7 +111,10 @@ impl Problem {
     pub(crate) fn of_broker(doing: &'static str, error: &host_broker::Error) -> Self {
         match error {
             host_broker::Error::ShuttingDown => Self::new(Code::NotReady, "the host is shutting down"),
-            host_broker::Error::Table(_) | host_broker::Error::Corrupt { .. } => Self::internal(doing, error),
+            host_broker::Error::Table(_)
+            | host_broker::Error::Corrupt { .. }
+            | host_broker::Error::Cluster { .. }
+            | host_broker::Error::TopicMissing { .. } => Self::internal(doing, error),
         }
     }
 }

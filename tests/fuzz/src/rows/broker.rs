@@ -58,7 +58,7 @@ fn commit(broker: &EmbeddedBroker, tables: &MemoryTables, lsn: Lsn, mut unit: Un
     let mut open = <EmbeddedBroker as JointBroker>::Open::default();
     broker.stage(&mut open, lsn, Timestamp::from_ms(1), &mut unit);
     let mut batch = Batch::default();
-    broker.seal(open, lsn, &mut batch);
+    broker.seal(open, lsn, &[], &mut batch).expect("it seals in memory");
     tables.write(batch, Durability::Synced).expect("memory takes every write");
     broker.written(lsn);
 }
@@ -92,6 +92,6 @@ async fn use_all(broker: &EmbeddedBroker) {
     let moved = broker.take_due(&mut open, Lsn(1000), Timestamp::MAX, MESSAGES_MAX);
     assert!(moved < MESSAGES_MAX, "a few delayed messages became many");
     let mut batch = Batch::default();
-    broker.seal(open, Lsn(1000), &mut batch);
+    broker.seal(open, Lsn(1000), &[], &mut batch).expect("it seals in memory");
     told(broker.retain(Timestamp::MAX).await);
 }

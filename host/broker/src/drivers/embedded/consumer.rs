@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use host_core::unit::{Ack, Offset};
 
+use super::super::window::Slot;
 use super::shared::Shared;
+use super::stored::Stored;
 use super::topic::{Seat, Topic, Turn};
-use super::window::Slot;
 use crate::{Consumer, Delivery, Error};
 
 /// Pause before a table that could not be read is read again: long enough not to flood the log.
@@ -51,7 +52,7 @@ impl EmbeddedConsumer {
         }
     }
 
-    fn delivery(&self, offset: u64, slot: &Slot) -> Delivery {
+    fn delivery(&self, offset: u64, slot: &Slot<Stored>) -> Delivery {
         let ack = Ack {
             topic: self.topic.name.clone(),
             partition: super::group_number(self.seat.index),

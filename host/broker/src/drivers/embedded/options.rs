@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use host_core::id::TopicName;
 
+use super::super::window::Bounds;
 use crate::Retention;
 
 /// Bounds of the embedded broker.
@@ -44,6 +45,10 @@ impl Default for EmbeddedOptions {
 }
 
 impl EmbeddedOptions {
+    pub(super) fn window(&self) -> Bounds {
+        Bounds { count_max: self.window_count_max, bytes_max: self.window_bytes_max }
+    }
+
     /// How long this topic keeps its messages.
     pub fn retention(&self, topic: &TopicName) -> Retention {
         if Retention::is_work_queue(topic) {

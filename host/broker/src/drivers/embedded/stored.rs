@@ -1,5 +1,7 @@
 //! One message inside the broker, shared by everything that has to find it: the window, the open batch, a delivery.
 
+use std::sync::Arc;
+
 use host_core::id::Lsn;
 use host_core::table::Table;
 use host_core::time::Timestamp;
@@ -7,6 +9,7 @@ use host_core::unit::{Message, Payload};
 
 use bytes::Bytes;
 
+use super::super::window::Held;
 use super::row::{self, DelayedKey, TopicId};
 
 /// Bytes a message is taken to need beside its content.
@@ -52,6 +55,16 @@ impl Stored {
     /// Whether the tables hold it, when everything up to `written` is in them.
     pub(super) fn is_written(&self, written: Lsn) -> bool {
         self.staged.is_none_or(|staged| staged.lsn <= written)
+    }
+}
+
+impl Held for Stored {
+    fn key(&self) -> &Arc<str> {
+        &self.message.key
+    }
+
+    fn weight(&self) -> usize {
+        self.weight
     }
 }
 

@@ -13,12 +13,12 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
+use super::super::window::{Out, Slot, Window};
 use super::options::EmbeddedOptions;
 use super::ranges::Ranges;
 use super::row::{Kind, Tally, TopicId, Trimmed};
 use super::scans::{Scan, Scans};
 use super::stored::{Place, Stored};
-use super::window::{Out, Slot, Window};
 
 pub(super) use self::rest::ClaimSearch;
 
@@ -74,7 +74,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct Group {
     pub name: String,
-    pub window: Window,
+    pub window: Window<Stored>,
     /// Log: what was acknowledged.
     pub acked: Ranges,
     consumer: Option<ConsumerSlot>,
@@ -94,7 +94,7 @@ struct ConsumerSlot {
 pub(super) enum Turn {
     Deliver {
         offset: u64,
-        slot: Slot,
+        slot: Slot<Stored>,
     },
     /// Read rows of `from..to`, at most what fits the window, and give them to `loaded`.
     Load {
@@ -213,7 +213,7 @@ impl Group {
         }
     }
 
-    fn admit_if_at_rest(&mut self, offset: u64, slot: Slot) {
+    fn admit_if_at_rest(&mut self, offset: u64, slot: Slot<Stored>) {
         if !self.window.is_out(offset) && !self.acked.contains(offset) {
             self.window.admit(offset, slot);
         }
@@ -244,7 +244,7 @@ impl State {
         self.count += 1;
         for group in &mut self.groups {
             let is_current = group.window.end == offset;
-            if is_current && group.consumer.is_some() && group.window.takes(stored.weight, options) {
+            if is_current && group.consumer.is_some() && group.window.takes(stored.weight, options.window()) {
                 group
                     .window
                     .admit(offset, Slot { stored: stored.clone(), redelivered: offset < self.redelivered_below });
@@ -265,7 +265,7 @@ impl State {
     }
 
     /// A delivery was acknowledged. None for one that is not out.
-    pub(super) fn settle(&mut self, kind: Kind, index: usize, offset: u64, wakes: &mut Wakes) -> Option<Out> {
+    pub(super) fn settle(&mut self, kind: Kind, index: usize, offset: u64, wakes: &mut Wakes) -> Option<Out<Stored>> {
         let group = self.groups.get_mut(index)?;
         let out = group.window.settle(offset)?;
         match (kind, out.stored.place) {
@@ -285,7 +285,7 @@ impl State {
     /// A delivery comes back unhandled. None for one that is not out.
     pub(super) fn release(&mut self, kind: Kind, index: usize, offset: u64, written: Lsn) -> Option<Released> {
         let group = self.groups.get_mut(index)?;
-        let place = group.window.place_out(offset)?;
+        let place = group.window.stored_out(offset)?.place;
         let is_loaded = offset < group.window.end && (kind == Kind::Log || group.consumer.is_some());
         let mut released = Released::default();
         match place {
@@ -405,7 +405,7 @@ impl State {
     fn load_unwritten(&mut self, kind: Kind, index: usize, options: &EmbeddedOptions) {
         let group = &mut self.groups[index];
         while let Some((&offset, stored)) = self.unwritten.range(group.window.end..).next() {
-            if !group.window.takes(stored.weight, options) {
+            if !group.window.takes(stored.weight, options.window()) {
                 return;
             }
             let slot = Slot { stored: stored.clone(), redelivered: offset < self.redelivered_below };
@@ -424,7 +424,7 @@ impl State {
         // Another consumer of the group may have read the same rows meanwhile.
         if group.window.end == found.from {
             for (offset, stored) in found.rows {
-                if !group.window.takes(stored.weight, options) {
+                if !group.window.takes(stored.weight, options.window()) {
                     return self.end_scan(found.scan, written);
                 }
                 let slot = Slot { stored, redelivered: offset < self.redelivered_below };

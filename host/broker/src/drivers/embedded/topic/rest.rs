@@ -7,14 +7,14 @@ use host_core::id::Lsn;
 
 use super::{Kind, Place, Row, Scan, State, Stored, Topic};
 use crate::drivers::embedded::row::Trimmed;
-use crate::drivers::embedded::window::{Claimed, Slot};
+use crate::drivers::window::{Claimed, Slot};
 
 /// What a claim of a key finds in memory.
 #[derive(Debug)]
 pub(in crate::drivers::embedded) enum ClaimSearch {
     Taken {
         offset: u64,
-        slot: Slot,
+        slot: Slot<Stored>,
     },
     /// A message of this key is out.
     Out,

@@ -1,14 +1,16 @@
-//! The journal record as other programs read it: over `/v1/events` and, on brokers that have one, on `saga.journal`.
+//! A record as other programs read it: one JSON object, over `/v1/events` and, on brokers that have one, on
+//! `saga.journal`.
 
-use host_core::id::{Digest, GlobalId, MessageId, StepAddress};
-use host_core::record;
-use host_core::time::Timestamp;
 use serde::{Serialize, Serializer};
+
+use super::Record;
+use crate::id::{Digest, GlobalId, MessageId, StepAddress};
+use crate::time::Timestamp;
 
 /// One record. `code` and `reason` are there where the event has them.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub struct Record<'a> {
+pub struct Line<'a> {
     pub global_id: &'a GlobalId,
     #[serde(serialize_with = "as_text")]
     pub message_id: MessageId,
@@ -24,8 +26,8 @@ pub struct Record<'a> {
     pub use_case: Option<&'a str>,
 }
 
-impl<'a> From<&'a record::Record> for Record<'a> {
-    fn from(record: &'a record::Record) -> Self {
+impl<'a> From<&'a Record> for Line<'a> {
+    fn from(record: &'a Record) -> Self {
         let (code, reason) = record.event.cause();
         Self {
             global_id: &record.global_id,
@@ -44,7 +46,7 @@ impl<'a> From<&'a record::Record> for Record<'a> {
     }
 }
 
-impl Record<'_> {
+impl Line<'_> {
     /// Append the JSON text.
     pub fn write_into(&self, out: &mut Vec<u8>) {
         serde_json::to_writer(out, self).expect("texts and numbers are always written to memory");

@@ -1,0 +1,192 @@
+//! The Kafka driver: a consumer group per step, and one transaction for each batch of units.
+//!
+//! A unit is staged in memory: what it publishes to a partition that this host owns is at hand at once, before it is
+//! written, so that a run of steps on one host costs one transaction. The transaction holds every message, every
+//! journal record and the positions of every group concerned; a crash before its commit leaves nothing of it.
+
+mod cluster;
+mod consumer;
+mod copies;
+mod delays;
+mod done_text;
+mod group;
+mod headers;
+mod held;
+mod ledger;
+mod look;
+mod open;
+mod options;
+mod partitioner;
+mod producers;
+mod reading;
+mod record;
+mod shared;
+mod topic;
+mod transaction;
+mod voice;
+mod wake;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use host_core::id::{Lsn, TopicName};
+use host_core::record::Record;
+use host_core::table::{Batch, Durability, Tables};
+use host_core::time::Timestamp;
+use host_core::unit::{Ack, Offset, Unit};
+use tokio::sync::Notify;
+
+use self::consumer::KafkaConsumer;
+use self::copies::Copies;
+use self::shared::Shared;
+use crate::{Broker, Browsed, Capabilities, Consumer, Delivery, Error, JointBroker, Subscription, TopicState};
+
+pub use self::open::Open;
+pub use self::options::KafkaOptions;
+
+/// The Kafka driver. A cheap handle; clones are the same driver.
+#[derive(Clone)]
+pub struct KafkaBroker {
+    shared: Arc<Shared>,
+}
+
+impl KafkaBroker {
+    /// Reach the cluster, and join those who move delayed messages. Blocks.
+    pub fn open(options: KafkaOptions) -> Result<Self, Error> {
+        Ok(Self { shared: Shared::open(options)? })
+    }
+
+    /// Be the one host that works with these topics: its tables hold what no other host can see. Blocks until a host
+    /// that died is known to be dead, or says that one lives.
+    pub fn take_cluster(&self) -> Result<(), Error> {
+        self.shared.take_cluster()
+    }
+
+    /// Whether these tables are a copy of what a cluster holds.
+    pub fn was_here(tables: &dyn Tables) -> Result<bool, Error> {
+        copies::were_here(tables)
+    }
+
+    /// Bring rows of the store's tables up to what the cluster holds. Before the store is opened. Answers how many rows
+    /// changed. Blocks.
+    pub fn recover_rows(&self, tables: &dyn Tables) -> Result<usize, Error> {
+        copies::recover_rows(&self.shared, tables)
+    }
+
+    /// The journal's records that the tables do not hold yet, a page at a time until it is empty. They are in the
+    /// batch's tables when it is written. Blocks.
+    pub fn recover_records(&self, tables: &dyn Tables, batch: &mut Batch) -> Result<Vec<Record>, Error> {
+        copies::recover_records(&self.shared, tables, batch)
+    }
+
+    async fn off_the_async_threads<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Shared>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let shared = self.shared.clone();
+        match tokio::task::spawn_blocking(move || work(&shared)).await {
+            Ok(answer) => answer,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::ShuttingDown),
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl Broker for KafkaBroker {
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { atomic_commit: true, delays: true, order_per_key: true }
+    }
+
+    async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Consumer>, Error> {
+        let (topic, right) = self.off_the_async_threads(move |shared| shared.subscribe(&subscription)).await?;
+        Ok(Box::new(KafkaConsumer { shared: self.shared.clone(), topic, right }))
+    }
+
+    fn release(&self, ack: Ack) {
+        self.shared.release(&ack);
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicState>, Error> {
+        self.off_the_async_threads(|shared| shared.list()).await
+    }
+
+    async fn browse(&self, topic: &TopicName, from: Offset, limit: usize) -> Result<Vec<Browsed>, Error> {
+        let topic = topic.clone();
+        self.off_the_async_threads(move |shared| shared.browse(&topic, from, limit)).await
+    }
+
+    async fn claim(&self, topic: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {
+        let (topic, key) = (topic.clone(), key.to_owned());
+        let shared = self.shared.clone();
+        let claim = move |_: &Arc<Shared>| {
+            let delivery = shared.claim(&topic, &key)?;
+            Ok(Unclaimed { shared, delivery })
+        };
+        Ok(self.off_the_async_threads(claim).await?.take())
+    }
+
+    async fn retain(&self, now: Timestamp) -> Result<usize, Error> {
+        self.off_the_async_threads(move |shared| shared.forget(now)).await
+    }
+}
+
+impl JointBroker for KafkaBroker {
+    type Open = Open;
+
+    fn stage(&self, open: &mut Open, _lsn: Lsn, now: Timestamp, unit: &mut Unit) {
+        self.shared.stage(open, now, unit);
+    }
+
+    fn seal(&self, open: Open, _lsn: Lsn, journal: &[Record], batch: &mut Batch) -> Result<(), Error> {
+        let copies = Copies::of(&self.shared, journal, batch)?;
+        let offsets = self.shared.seal(open, copies.extras())?;
+        copies.told(&offsets, batch);
+        Ok(())
+    }
+
+    /// The cluster holds everything: what the tables lose in a crash is read again.
+    fn durability(&self) -> Durability {
+        Durability::Visible
+    }
+
+    fn written(&self, _lsn: Lsn) {}
+
+    fn next_due(&self) -> Result<Option<Timestamp>, Error> {
+        Ok(self.shared.delays.next_due())
+    }
+
+    fn due_changed(&self) -> &Notify {
+        &self.shared.delays.changed
+    }
+
+    fn take_due(&self, open: &mut Open, _lsn: Lsn, now: Timestamp, limit: usize) -> usize {
+        self.shared.take_due(open, now, limit)
+    }
+
+    fn stopped(&self) {
+        self.shared.stop();
+    }
+}
+
+/// A claim on its way to the one who asked for it: if nobody waits any more it is put back.
+struct Unclaimed {
+    shared: Arc<Shared>,
+    delivery: Option<Delivery>,
+}
+
+impl Unclaimed {
+    fn take(mut self) -> Option<Delivery> {
+        self.delivery.take()
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(delivery) = self.delivery.take() {
+            self.shared.release(&delivery.ack);
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! A member of one consumer group, and the thread that reads for it. Each partition has a queue of its own, so that one
+//! that is full holds nobody else back, and its end is seen.
+//!
+//! Rebalances are cooperative: only partitions that come or go are touched. One that goes is read no more, what is out
+//! of it may come to its end and be committed, and then it is given up.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use host_core::id::TopicName;
+use parking_lot::Mutex;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use super::cluster::ANSWER_MAX;
+use super::delays::{self, Waiting};
+use super::held::Held;
+use super::ledger::{Ledger, Read};
+use super::options::KafkaOptions;
+use super::record;
+use super::shared::Shared;
+use super::topic::{self, Topic, Wakes};
+use super::voice;
+use super::wake::Wake;
+use crate::Error;
+
+/// The client is to be served at least so often, also when nothing comes.
+const SERVE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Messages taken of one partition before the next has its turn.
+const TURN_MESSAGES: usize = 64;
+
+/// How long what is out of a partition that goes may take to come to its end.
+const GIVE_UP_MAX: Duration = Duration::from_secs(5);
+
+/// Pause between two looks whether it has.
+const GIVE_UP_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a topic without a consumer stays with this member: a step that is replaced has a new one at once.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// A member.
+pub(super) struct Group {
+    pub name: String,
+    pub client: Arc<BaseConsumer<Rebalances>>,
+    pub wake: Arc<Wake>,
+    topics: Mutex<Vec<Arc<Topic>>>,
+}
+
+/// Partitions that come or go, as the client told.
+#[derive(Default)]
+pub(super) struct Rebalances {
+    told: Mutex<VecDeque<Told>>,
+    is_closing: AtomicBool,
+}
+
+enum Told {
+    Assigned(Vec<(String, i32)>),
+    Revoked(Vec<(String, i32)>),
+}
+
+impl ClientContext for Rebalances {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        voice::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        voice::complain(&error, reason);
+    }
+}
+
+impl ConsumerContext for Rebalances {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, error: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let places = list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
+        match error {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.told.lock().push_back(Told::Assigned(places)),
+            _ if self.is_closing.load(Ordering::Acquire) => {
+                // Nobody reads any more who could answer later.
+                if let Err(error) = consumer.incremental_unassign(list) {
+                    tracing::debug!(%error, "partitions were gone already");
+                }
+            }
+            _ => self.told.lock().push_back(Told::Revoked(places)),
+        }
+    }
+}
+
+impl Group {
+    pub(super) fn open(name: &str, options: &KafkaOptions) -> Result<Self, Error> {
+        let wake = Arc::new(Wake::default());
+        let client = BaseConsumer::from_config_and_context(&options.member(name), Rebalances::default());
+        let mut client: BaseConsumer<Rebalances> = client.map_err(|error| Error::client("a consumer", &error))?;
+        let waker = wake.clone();
+        client.set_nonempty_callback(move || waker.wake());
+        Ok(Self { name: name.to_owned(), client: Arc::new(client), wake, topics: Mutex::default() })
+    }
+
+    /// Read this topic as well.
+    pub(super) fn consume(&self, topic: Arc<Topic>) {
+        let mut topics = self.topics.lock();
+        if !topics.iter().any(|other| Arc::ptr_eq(other, &topic)) {
+            topics.push(topic);
+        }
+        drop(topics);
+        self.wake.wake();
+    }
+
+    /// Wait until every partition of every topic is this host's and read to its end, for as long as the cluster may
+    /// take to answer. For a host that is alone; one of several gets some partitions only.
+    pub(super) fn wait_until_current(&self, shared: &Shared) {
+        let since = Instant::now();
+        let topics = self.topics.lock().clone();
+        while since.elapsed() < ANSWER_MAX && !shared.is_stopped() {
+            let is_current = topics.iter().all(|topic| {
+                let state = topic.state.lock();
+                let parts = state.seat_of(&self.name).map(|seat| &state.seats[seat].parts);
+                parts.is_some_and(|parts| !parts.is_empty() && parts.values().all(|part| part.is_current))
+            });
+            if is_current {
+                return;
+            }
+            thread::sleep(GIVE_UP_PAUSE);
+        }
+    }
+}
+
+/// Start the thread that reads for a group.
+pub(super) fn read_on_a_thread(group: Arc<Group>, shared: Arc<Shared>) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("saga-read".to_owned()).spawn(move || {
+        let mut reader = Reader { group, shared, queues: Vec::new(), subscribed: Vec::new(), idle_since: None };
+        reader.run();
+    })
+}
+
+struct Reader {
+    group: Arc<Group>,
+    shared: Arc<Shared>,
+    queues: Vec<Queue>,
+    /// Names in the cluster, sorted.
+    subscribed: Vec<String>,
+    /// Since when there are topics without a consumer.
+    idle_since: Option<Instant>,
+}
+
+/// The queue of one partition.
+struct Queue {
+    topic: Arc<Topic>,
+    seat: usize,
+    partition: i32,
+    queue: PartitionQueue<Rebalances>,
+}
+
+impl Reader {
+    fn run(&mut self) {
+        while !self.shared.is_stopped() {
+            self.follow_topics();
+            self.serve();
+            self.follow_rebalances();
+            if !self.read() {
+                self.group.wake.wait(SERVE_INTERVAL);
+            }
+        }
+        self.group.client.context().is_closing.store(true, Ordering::Release);
+        self.queues.clear();
+        self.group.client.unsubscribe();
+    }
+
+    /// Subscribe to the topics that are consumed now.
+    fn follow_topics(&mut self) {
+        let topics = self.group.topics.lock().clone();
+        let mut wanted = Vec::new();
+        let mut has_idle = false;
+        for topic in &topics {
+            let state = topic.state.lock();
+            let is_consumed = state.seat_of(&self.group.name).is_some_and(|seat| state.seats[seat].is_read());
+            let name = self.shared.options.prefixed(topic.name.as_str());
+            if is_consumed || delays::is_topic(&topic.name) {
+                wanted.push(name);
+            } else if self.subscribed.contains(&name) {
+                has_idle = true;
+                let since = *self.idle_since.get_or_insert_with(Instant::now);
+                if since.elapsed() < GRACE {
+                    wanted.push(name);
+                }
+            }
+        }
+        if !has_idle {
+            self.idle_since = None;
+        }
+        wanted.sort_unstable();
+        if wanted == self.subscribed {
+            return;
+        }
+        let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let done = if names.is_empty() {
+            self.group.client.unsubscribe();
+            Ok(())
+        } else {
+            self.group.client.subscribe(&names)
+        };
+        match done {
+            Ok(()) => self.subscribed = wanted,
+            Err(error) => tracing::error!(%error, group = self.group.name, "topics cannot be subscribed"),
+        }
+    }
+
+    /// Let the client do what it has to do. Messages come by the queues of their partitions.
+    fn serve(&mut self) {
+        while let Some(event) = self.group.client.poll(Duration::ZERO) {
+            match event {
+                Ok(record) => self.misplaced(&record),
+                Err(KafkaError::PartitionEOF(_)) => {}
+                Err(error) => complain(&self.group.name, &error),
+            }
+        }
+    }
+
+    /// A message that came before its partition had a queue.
+    fn misplaced(&self, record: &BorrowedMessage<'_>) {
+        let found = self.queues.iter().find(|queue| {
+            queue.partition == record.partition()
+                && self.shared.options.prefixed(queue.topic.name.as_str()) == record.topic()
+        });
+        if let Some(queue) = found {
+            take_in(&self.shared, queue, record);
+        }
+    }
+
+    fn follow_rebalances(&mut self) {
+        loop {
+            let told = self.group.client.context().told.lock().pop_front();
+            match told {
+                Some(Told::Assigned(places)) => self.assigned(&places),
+                Some(Told::Revoked(places)) => self.revoked(&places),
+                None => return,
+            }
+        }
+    }
+
+    fn assigned(&mut self, places: &[(String, i32)]) {
+        let mut list = TopicPartitionList::new();
+        places.iter().for_each(|(topic, partition)| {
+            list.add_partition(topic, *partition);
+        });
+        let committed = loop {
+            match self.group.client.committed_offsets(list.clone(), ANSWER_MAX) {
+                Ok(committed) => break committed,
+                Err(error) if self.shared.is_stopped() => return tracing::debug!(%error, "ending"),
+                Err(error) => complain(&self.group.name, &error),
+            }
+        };
+        let mut wanted = TopicPartitionList::new();
+        for element in committed.elements() {
+            let position = match element.offset() {
+                Offset::Offset(offset) => u64::try_from(offset).unwrap_or_default(),
+                _ => 0,
+            };
+            let ledger = match Ledger::resume(position, element.metadata()) {
+                Ok(ledger) => ledger,
+                Err(error) => {
+                    tracing::error!(%error, group = self.group.name, topic = element.topic(),
+                        partition = element.partition(), "a partition is left alone; reset the group's position if \
+                        it was written by something else, or update this host");
+                    continue;
+                }
+            };
+            let offset = i64::try_from(position).map_or(Offset::End, Offset::Offset);
+            let from = if position == 0 { Offset::Beginning } else { offset };
+            if wanted.add_partition_offset(element.topic(), element.partition(), from).is_ok() {
+                self.begin(element.topic(), element.partition(), ledger);
+            }
+        }
+        if let Err(error) = self.group.client.incremental_assign(&wanted) {
+            complain(&self.group.name, &error);
+        }
+        tracing::debug!(group = self.group.name, count = places.len(), "partitions came");
+    }
+
+    fn begin(&mut self, name: &str, partition: i32, ledger: Ledger) {
+        let own_name = name.strip_prefix(&self.shared.options.prefix).and_then(|name| TopicName::try_new(name).ok());
+        let Some(topic) = own_name.and_then(|name| self.shared.topic(&name)) else { return };
+        let seat = topic.state.lock().seat_of(&self.group.name);
+        let Some(seat) = seat else { return };
+        let Some(mut queue) = self.group.client.split_partition_queue(name, partition) else {
+            tracing::error!(group = self.group.name, topic = name, partition, "a partition has no queue");
+            return;
+        };
+        let waker = self.group.wake.clone();
+        queue.set_nonempty_callback(move || waker.wake());
+        self.shared.begin_part(&topic, seat, partition, ledger);
+        self.queues.push(Queue { topic, seat, partition, queue });
+    }
+
+    fn revoked(&mut self, places: &[(String, i32)]) {
+        let is_lost = self.group.client.assignment_lost();
+        let mut list = TopicPartitionList::new();
+        for (name, partition) in places {
+            list.add_partition(name, *partition);
+            let prefix = self.shared.options.prefix.clone();
+            let index = self.queues.iter().position(|queue| {
+                queue.partition == *partition && name.strip_prefix(&prefix) == Some(queue.topic.name.as_str())
+            });
+            if let Some(index) = index {
+                let queue = self.queues.swap_remove(index);
+                self.give_up(&queue, is_lost);
+            }
+        }
+        if let Err(error) = self.group.client.incremental_unassign(&list) {
+            complain(&self.group.name, &error);
+        }
+        tracing::debug!(group = self.group.name, count = places.len(), is_lost, "partitions went");
+    }
+
+    /// Let what is out of a partition come to its end and be committed, then forget the rest.
+    fn give_up(&self, queue: &Queue, is_lost: bool) {
+        let since = Instant::now();
+        queue.topic.state.lock().seats[queue.seat].rest(queue.partition);
+        self.shared.delays.lose(&queue.topic.name, queue.partition);
+        while !is_lost && since.elapsed() < GIVE_UP_MAX && !self.shared.is_stopped() {
+            let mut state = queue.topic.state.lock();
+            let out = state.seats[queue.seat].out_count(queue.partition);
+            let settling = state.part(queue.seat, queue.partition).map_or(0, |part| part.settling);
+            if out + settling == 0 {
+                break;
+            }
+            drop(state);
+            thread::sleep(GIVE_UP_PAUSE);
+        }
+        queue.topic.state.lock().seats[queue.seat].lose(queue.partition);
+    }
+
+    /// Take in what came. True if anything did.
+    fn read(&mut self) -> bool {
+        let mut any = false;
+        let mut is_held_back = false;
+        for queue in &self.queues {
+            for _ in 0..TURN_MESSAGES {
+                if !queue.topic.state.lock().seats[queue.seat].may_read(queue.partition) {
+                    is_held_back = true;
+                    break;
+                }
+                match queue.queue.poll(Duration::ZERO) {
+                    Some(Ok(record)) => take_in(&self.shared, queue, &record),
+                    Some(Err(KafkaError::PartitionEOF(_))) => at_end(queue),
+                    Some(Err(error)) => complain(&self.group.name, &error),
+                    None => break,
+                }
+                any = true;
+            }
+            let mut state = queue.topic.state.lock();
+            let part = state.part(queue.seat, queue.partition);
+            let catches_up = part.as_ref().is_some_and(|part| part.has_caught_up() && !part.is_current);
+            is_held_back |= part.is_some_and(|part| part.came_amid || part.under_way > 0);
+            drop(state);
+            if catches_up {
+                self.shared.adopt(&queue.topic, queue.seat, queue.partition);
+            }
+        }
+        self.group.wake.hold_back(is_held_back);
+        any
+    }
+}
+
+fn at_end(queue: &Queue) {
+    if let Some(part) = queue.topic.state.lock().part(queue.seat, queue.partition) {
+        part.was_at_end = true;
+    }
+}
+
+fn take_in(shared: &Shared, queue: &Queue, record: &BorrowedMessage<'_>) {
+    let Ok(offset) = u64::try_from(record.offset()) else { return };
+    let mut state = queue.topic.state.lock();
+    let is_again = match state.read(queue.seat, queue.partition, offset) {
+        Some(Read::New) => false,
+        Some(Read::Again) => true,
+        Some(Read::Done | Read::Own) | None => return,
+    };
+    drop(state);
+    let arrived = record::read(&queue.topic.name, record);
+    let held = Held::read(arrived.message, arrived.published_at, queue.partition, offset);
+    match arrived.due.filter(|_| delays::is_topic(&queue.topic.name)) {
+        Some(due) => {
+            let on = queue.topic.name.clone();
+            shared.delays.insert(Waiting { on, held: Arc::new(held), due, redelivered: is_again });
+        }
+        None => {
+            let mut wakes = Wakes::new();
+            queue.topic.state.lock().admit(queue.seat, held, is_again, &mut wakes);
+            topic::wake(wakes);
+        }
+    }
+}
+
+fn complain(group: &str, error: &KafkaError) {
+    tracing::warn!(%error, group, "the cluster troubles a consumer");
+}

@@ -1,0 +1,332 @@
+//! What operators look at and take out: topics, messages at rest, one message of a key. Rare, so it may ask the cluster
+//! and read partitions; it runs off the async threads and holds no lock while it reads.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use host_core::id::TopicName;
+use host_core::time::Timestamp;
+use host_core::unit::Offset;
+
+use super::copies::STATE_TOPIC;
+use super::delays::{self, Lane};
+use super::open::{Send, What};
+use super::reading::COUNT_MAX;
+use super::shared::{ALONE, Shared, group_of};
+use super::topic::{Seat, Topic};
+use crate::{Browsed, ConsumerState, Delivery, Error, Retention, TopicState};
+
+/// Done messages of a partition that are worth a removal.
+const REMOVE_MIN: u64 = 1_000;
+
+/// Work queues that are no step's are consumed by this group.
+const QUEUE_GROUP: &str = "saga";
+
+/// What has not been committed of a topic.
+#[derive(Default)]
+struct Pending {
+    /// Published, and not yet a record.
+    sends: Vec<(Timestamp, host_core::unit::Message)>,
+    /// Done with: partition and offset.
+    dones: HashSet<(i32, u64)>,
+}
+
+impl Shared {
+    pub(super) fn list(&self) -> Result<Vec<TopicState>, Error> {
+        let mut counts: BTreeMap<TopicName, i32> = self.cluster.topics()?.into_iter().collect();
+        for name in self.open_topics().into_iter().chain(self.delays.topics()) {
+            counts.entry(name).or_insert(0);
+        }
+        counts.retain(|name, _| !is_internal(name));
+        let states = counts.iter().map(|(name, &partition_count)| self.topic_state(name, partition_count));
+        states.filter_map(Result::transpose).collect()
+    }
+
+    /// None for a topic of which nothing was ever there.
+    fn topic_state(&self, name: &TopicName, partition_count: i32) -> Result<Option<TopicState>, Error> {
+        let seats = self.seats_of(name)?;
+        let (message_count, oldest_at) = match Retention::is_work_queue(name) {
+            true => self.waiting(name, partition_count, &seats)?,
+            false => self.kept(name, partition_count)?,
+        };
+        let delayed_count = self.delays.count(name);
+        let consumers: Vec<_> = seats.into_iter().filter_map(|seat| seat.consumer).collect();
+        if message_count == 0 && delayed_count == 0 && consumers.is_empty() && partition_count == 0 {
+            return Ok(None);
+        }
+        Ok(Some(TopicState { topic: name.clone(), message_count, delayed_count, consumers, oldest_at }))
+    }
+
+    /// Messages of a work queue that are not done. Where this host reads the whole topic it knows; otherwise it looks.
+    fn waiting(
+        &self,
+        name: &TopicName,
+        partition_count: i32,
+        seats: &[SeatState],
+    ) -> Result<(u64, Option<Timestamp>), Error> {
+        if let Some(seat) = seats.first().filter(|seat| seat.part_count == partition_count) {
+            let (count, oldest_at) = self.away(name);
+            return Ok((seat.lag + count, earlier(seat.oldest_at, oldest_at)));
+        }
+        let rows = self.rows(name, partition_count, 0, usize::MAX)?;
+        Ok((rows.len() as u64, rows.first().map(|row| row.published_at)))
+    }
+
+    /// Staged messages of a work queue that are not at hand here, and when the first was published.
+    fn away(&self, name: &TopicName) -> (u64, Option<Timestamp>) {
+        self.with_open(|batch| {
+            let is_away = |send: &&Send| send.due.is_none() && send.seats.is_empty() && send.message().topic == *name;
+            let away = || batch.sends.iter().filter(is_away);
+            (away().count() as u64, away().map(|send| send.published_at).min())
+        })
+    }
+
+    /// Messages that a log holds.
+    fn kept(&self, name: &TopicName, partition_count: i32) -> Result<(u64, Option<Timestamp>), Error> {
+        let pending = self.pending(name).sends;
+        let mut count = pending.len() as u64;
+        let mut oldest_at = pending.first().map(|(at, _)| *at);
+        for partition in 0..partition_count {
+            let tally = self.looker.tally(name, partition, 0)?;
+            count += tally.count;
+            oldest_at = earlier(oldest_at, tally.oldest_at);
+        }
+        Ok((count, oldest_at))
+    }
+
+    fn seats_of(&self, name: &TopicName) -> Result<Vec<SeatState>, Error> {
+        let Some(topic) = self.topic(name) else { return Ok(Vec::new()) };
+        let mut seats: Vec<SeatState> = topic.state.lock().seats.iter().map(SeatState::of).collect();
+        for seat in &mut seats {
+            for (partition, from) in std::mem::take(&mut seat.behind) {
+                seat.lag += self.looker.tally(name, partition, from)?.count;
+            }
+            if let Some(consumer) = &mut seat.consumer {
+                consumer.lag = seat.lag;
+            }
+        }
+        Ok(seats)
+    }
+
+    pub(super) fn browse(&self, name: &TopicName, from: Offset, limit: usize) -> Result<Vec<Browsed>, Error> {
+        let Some((_, partition_count)) = self
+            .cluster
+            .topics()?
+            .into_iter()
+            .find(|(other, _)| other == name)
+            .or_else(|| self.open_topics().contains(name).then(|| (name.clone(), 0)))
+        else {
+            return Ok(Vec::new());
+        };
+        self.rows(name, partition_count, from.0, limit)
+    }
+
+    /// Messages that are here from an offset on, committed or not, at most `limit`.
+    fn rows(&self, name: &TopicName, partition_count: i32, from: u64, limit: usize) -> Result<Vec<Browsed>, Error> {
+        let pending = self.pending(name);
+        let is_queue = Retention::is_work_queue(name);
+        let ledgers = match is_queue {
+            true if partition_count > 0 => self.looker.ledgers(name, &group_of(name, QUEUE_GROUP), partition_count)?,
+            true | false => Vec::new(),
+        };
+        let mut rows = Vec::new();
+        let mut end = 0;
+        for partition in 0..partition_count {
+            let mut ledger = usize::try_from(partition).ok().and_then(|index| ledgers.get(index).cloned());
+            let start = ledger.as_ref().map_or(0, super::ledger::Ledger::position);
+            let mut taken = 0;
+            end = end.max(self.looker.ends(name, partition)?.1);
+            self.looker.scan(name, partition, start.max(if is_queue { 0 } else { from }), |found| {
+                let read = ledger.as_mut().map(|ledger| ledger.read(found.offset));
+                let is_done = read == Some(super::ledger::Read::Done)
+                    || is_queue && pending.dones.contains(&(partition, found.offset));
+                if !is_done && found.offset >= from {
+                    rows.push(Browsed {
+                        offset: Offset(found.offset),
+                        published_at: found.arrived.published_at,
+                        message: found.arrived.message,
+                    });
+                    taken += 1;
+                }
+                taken < limit
+            })?;
+        }
+        rows.sort_by_key(|row| row.offset);
+        let open = pending.sends.into_iter().enumerate().map(|(index, (published_at, message))| Browsed {
+            offset: Offset(end + index as u64),
+            published_at,
+            message,
+        });
+        rows.extend(open.filter(|row| row.offset.0 >= from));
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    /// What of a topic is staged.
+    fn pending(&self, name: &TopicName) -> Pending {
+        let mut pending = Pending::default();
+        self.with_open(|batch| {
+            let gone: HashSet<*const super::held::Held> =
+                batch.dones.iter().map(|done| Arc::as_ptr(&done.held)).collect();
+            let is_log = !Retention::is_work_queue(name);
+            let is_here = |send: &&Send| {
+                let is_gone = matches!(&send.what, What::Held(held) if gone.contains(&Arc::as_ptr(held)));
+                send.due.is_none() && send.message().topic == *name && (is_log || !is_gone)
+            };
+            let sends = batch.sends.iter().filter(is_here);
+            pending.sends = sends.map(|send| (send.published_at, send.message().clone())).collect();
+            let dones = batch.dones.iter().filter(|done| done.topic.name == *name);
+            pending.dones = dones.filter_map(|done| Some((done.held.partition, done.held.offset()?))).collect();
+        });
+        pending
+    }
+
+    /// Topics that staged messages are for.
+    fn open_topics(&self) -> BTreeSet<TopicName> {
+        self.with_open(|batch| batch.sends.iter().map(|send| send.message().topic.clone()).collect())
+    }
+
+    /// Take the first message of a key that is at rest.
+    pub(super) fn claim(self: &Arc<Self>, name: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {
+        if !self.cluster.topics()?.iter().any(|(other, _)| other == name) && !self.open_topics().contains(name) {
+            return self.claim_delayed(name, key);
+        }
+        let topic = self.seat_for_claims(name)?;
+        let mut state = topic.state.lock();
+        if let Some((number, slot)) = state.claim(key) {
+            let ack = topic.ack(0, number, &slot.stored);
+            let delivery = Delivery { message: slot.stored.message.clone(), ack, redelivered: slot.redelivered };
+            return Ok(Some(delivery));
+        }
+        drop(state);
+        self.claim_delayed(name, key)
+    }
+
+    fn claim_delayed(self: &Arc<Self>, name: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {
+        if !self.delays.has(name, key) {
+            return Ok(None);
+        }
+        // Others of its key must not go out meanwhile.
+        let topic = self.seat_for_claims(name)?;
+        let claimed = self.delays.claim(name, key, |held| {
+            let number = topic.state.lock().enter(held)?;
+            Some(Lane { topic: topic.clone(), number })
+        });
+        Ok(claimed.map(|(ack, waiting)| {
+            let message = waiting.held.message.clone();
+            Delivery { message, ack, redelivered: waiting.redelivered }
+        }))
+    }
+
+    /// A topic that this host consumes, or joins for the claim: only a member may say that a message is done with.
+    fn seat_for_claims(self: &Arc<Self>, name: &TopicName) -> Result<Arc<Topic>, Error> {
+        let group = group_of(name, QUEUE_GROUP);
+        let seated = self.topic(name).filter(|topic| topic.state.lock().seat_of(&group).is_some());
+        let topic = match seated {
+            Some(topic) => topic,
+            None => self.visit(name, &group)?,
+        };
+        if let Some(group) = self.group(&group) {
+            group.wait_until_current(self);
+        }
+        Ok(topic)
+    }
+
+    /// Forget what retention allows. Answers how many messages of logs went.
+    pub(super) fn forget(&self, now: Timestamp) -> Result<usize, Error> {
+        let mut count = 0;
+        for (name, partition_count) in self.cluster.topics()? {
+            match self.options.retention(&name) {
+                Retention::UntilAcknowledged => self.forget_done(&name, partition_count)?,
+                Retention::Kept { age_max, bytes_max } => {
+                    count += self.forget_old(&name, partition_count, now, age_max, bytes_max)?;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// What a group has done is removed: a work queue is kept for as long as it takes, so nobody else removes it.
+    fn forget_done(&self, name: &TopicName, partition_count: i32) -> Result<(), Error> {
+        let group = if delays::is_topic(name) { delays::GROUP.to_owned() } else { group_of(name, QUEUE_GROUP) };
+        let ledgers = self.looker.ledgers(name, &group, partition_count)?;
+        let mut ends: Vec<_> = (0..).zip(&ledgers).map(|(partition, ledger)| (partition, ledger.position())).collect();
+        let mut removed = self.removed.lock();
+        ends.retain(|&(partition, end)| {
+            end >= removed.get(&(name.clone(), partition)).copied().unwrap_or_default() + REMOVE_MIN
+        });
+        self.cluster.delete_before(name, &ends)?;
+        removed.extend(ends.into_iter().map(|(partition, end)| ((name.clone(), partition), end)));
+        Ok(())
+    }
+
+    fn forget_old(
+        &self,
+        name: &TopicName,
+        partition_count: i32,
+        now: Timestamp,
+        age_max: Duration,
+        bytes_max: u64,
+    ) -> Result<usize, Error> {
+        let mut removed = 0;
+        let mut ends = Vec::new();
+        let share = bytes_max / u64::try_from(partition_count.max(1)).unwrap_or(1);
+        for partition in 0..partition_count {
+            let tally = self.looker.tally(name, partition, 0)?;
+            let is_old = tally.oldest_at.is_some_and(|at| now.since(at) >= age_max);
+            // Large logs are the cluster's to cut, by the segment.
+            if !(is_old || tally.bytes > share) || tally.count > COUNT_MAX {
+                continue;
+            }
+            let (mut bytes, mut gone, mut end) = (tally.bytes, 0, 0);
+            self.looker.scan(name, partition, 0, |found| {
+                if now.since(found.arrived.published_at) < age_max && bytes <= share {
+                    return false;
+                }
+                bytes = bytes.saturating_sub(found.bytes());
+                (gone, end) = (gone + 1, found.offset + 1);
+                true
+            })?;
+            removed += gone;
+            ends.push((partition, end));
+        }
+        self.cluster.delete_before(name, &ends)?;
+        Ok(removed)
+    }
+}
+
+/// Topics that the driver has for itself.
+fn is_internal(name: &TopicName) -> bool {
+    delays::is_topic(name) || [STATE_TOPIC, ALONE].contains(&name.as_str())
+}
+
+/// What this host knows of a topic by one of its groups.
+struct SeatState {
+    consumer: Option<ConsumerState>,
+    part_count: i32,
+    /// Messages that are here and not done; those that are not read yet are added by looking.
+    lag: u64,
+    oldest_at: Option<Timestamp>,
+    /// Partitions that are not read to their end, and from where.
+    behind: Vec<(i32, u64)>,
+}
+
+impl SeatState {
+    fn of(seat: &Seat) -> Self {
+        let out = seat.window.consumer_out_count() as u64;
+        let consumer = || ConsumerState { group: seat.asked.clone(), in_flight_count: out, lag: 0 };
+        let behind = seat.parts.iter().filter(|(_, part)| !part.has_caught_up());
+        Self {
+            consumer: seat.has_consumer().then(consumer),
+            part_count: i32::try_from(seat.parts.len()).unwrap_or(i32::MAX),
+            lag: seat.window.messages().count() as u64,
+            oldest_at: seat.window.messages().map(|(_, held)| held.published_at).min(),
+            behind: behind.map(|(&partition, part)| (partition, part.ledger.read_end())).collect(),
+        }
+    }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    [one, other].into_iter().flatten().min()
+}

@@ -1,0 +1,115 @@
+//! Transactional producers, used in turn: while the marks of one's transaction are written, the next one works.
+//! One whose transaction had no certain end is thrown away, and the one that takes its place is initialised anew, which
+//! raises its epoch: what the old one still has on its way is refused by the cluster.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use rdkafka::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
+
+use super::cluster::ANSWER_MAX;
+use super::options::KafkaOptions;
+use super::voice;
+use crate::Error;
+
+/// What became of a message, by its number in the batch.
+type Report = (usize, Result<u64, KafkaError>);
+
+/// Gathers what became of messages.
+#[derive(Default)]
+pub(super) struct Reports {
+    reports: Mutex<Vec<Report>>,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        voice::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        voice::complain(&error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        let report = match result {
+            Ok(record) => Ok(u64::try_from(record.offset()).unwrap_or_default()),
+            Err((error, _)) => Err(error.clone()),
+        };
+        self.reports.lock().push((number, report));
+    }
+}
+
+/// A transactional producer.
+pub(super) struct Client {
+    pub client: BaseProducer<Reports>,
+    number: usize,
+    /// It must not be used again.
+    pub is_spent: bool,
+}
+
+impl Client {
+    fn open(options: &KafkaOptions, number: usize) -> Result<Self, Error> {
+        let config = options.producer(number);
+        let client = BaseProducer::from_config_and_context(&config, Reports::default());
+        let client = client.map_err(|error| Error::client("a producer", &error))?;
+        let doing =
+            format!("beginning with the transactional id {}", config.get("transactional.id").unwrap_or_default());
+        client.init_transactions(ANSWER_MAX).map_err(|error| Error::cluster(&doing, &error))?;
+        Ok(Self { client, number, is_spent: false })
+    }
+
+    pub(super) fn clear_reports(&self) {
+        self.client.context().reports.lock().clear();
+    }
+
+    pub(super) fn take_reports(&self) -> Vec<Report> {
+        std::mem::take(&mut *self.client.context().reports.lock())
+    }
+}
+
+/// The pool.
+pub(super) struct Producers {
+    options: KafkaOptions,
+    /// In the order in which they are used.
+    idle: Mutex<VecDeque<Slot>>,
+}
+
+enum Slot {
+    Ready(Client),
+    /// To be made, with this number.
+    Empty(usize),
+}
+
+impl Producers {
+    pub(super) fn open(options: &KafkaOptions) -> Result<Self, Error> {
+        // The first is made at once: it tells whether the cluster can be reached and takes transactions.
+        let mut idle = VecDeque::from([Slot::Ready(Client::open(options, 0)?)]);
+        idle.extend((1..options.producer_count.max(1)).map(Slot::Empty));
+        Ok(Self { options: options.clone(), idle: Mutex::new(idle) })
+    }
+
+    /// The next one in turn.
+    pub(super) fn take(&self) -> Result<Client, Error> {
+        let next = self.idle.lock().pop_front();
+        match next {
+            Some(Slot::Ready(client)) => Ok(client),
+            Some(Slot::Empty(number)) => Client::open(&self.options, number).inspect_err(|_| {
+                self.idle.lock().push_front(Slot::Empty(number));
+            }),
+            None => unreachable!("one thread makes transactions, and gives back what it took"),
+        }
+    }
+
+    pub(super) fn give_back(&self, client: Client) {
+        let slot = if client.is_spent { Slot::Empty(client.number) } else { Slot::Ready(client) };
+        self.idle.lock().push_back(slot);
+    }
+}

@@ -1,0 +1,435 @@
+//! What all handles of one Kafka driver share: the path of a unit through stage and seal, and who reads for which
+//! group. Order of locks: a batch, then a topic's `state`; no lock is held while another topic's or `delays`' is taken,
+//! and none while the cluster is asked.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use host_core::id::TopicName;
+use host_core::time::Timestamp;
+use host_core::unit::{Ack, Message, Publish, Unit};
+use parking_lot::{Mutex, RwLock};
+use smallvec::SmallVec;
+
+use super::cluster::Cluster;
+use super::copies::Extra;
+use super::delays::{self, Delays, Waiting};
+use super::group::{self, Group};
+use super::held::Held;
+use super::ledger::Ledger;
+use super::open::{Batch, Done, Open, Send, What};
+use super::options::KafkaOptions;
+use super::partitioner::partition;
+use super::producers::Producers;
+use super::reading::Looker;
+use super::topic::{self, Part, Topic, Wakes};
+use super::transaction;
+use crate::{Error, Subscription};
+
+/// Owned by the only host of an installation that can have only one.
+pub(super) const ALONE: &str = "saga.host";
+
+/// How much longer than a dead host takes to be forgotten this one waits for its place.
+const ALONE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Pause between two looks whether the place is free.
+const ALONE_PAUSE: Duration = Duration::from_millis(20);
+
+pub(super) struct Shared {
+    pub options: KafkaOptions,
+    pub cluster: Cluster,
+    pub producers: Producers,
+    pub looker: Looker,
+    pub delays: Delays,
+    /// Topics that this host consumes or has consumed.
+    topics: RwLock<HashMap<TopicName, Arc<Topic>>>,
+    groups: Mutex<HashMap<String, Arc<Group>>>,
+    readers: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// The batch that units are staged into now.
+    open: Mutex<Arc<Mutex<Batch>>>,
+    /// Topics to which the transaction that is being made publishes.
+    sealing: Mutex<HashSet<TopicName>>,
+    /// The topic whose owner is the only host, once this host is.
+    alone: Mutex<Option<Arc<Topic>>>,
+    /// Up to where done messages were removed.
+    pub removed: Mutex<HashMap<(TopicName, i32), u64>>,
+    is_stopped: AtomicBool,
+}
+
+impl Shared {
+    /// Reach the cluster. Blocks.
+    pub(super) fn open(options: KafkaOptions) -> Result<Arc<Self>, Error> {
+        let shared = Arc::new(Self {
+            cluster: Cluster::open(&options)?,
+            producers: Producers::open(&options)?,
+            looker: Looker::open(&options)?,
+            delays: Delays::default(),
+            topics: RwLock::default(),
+            groups: Mutex::default(),
+            readers: Mutex::default(),
+            open: Mutex::default(),
+            sealing: Mutex::default(),
+            alone: Mutex::default(),
+            removed: Mutex::default(),
+            is_stopped: AtomicBool::new(false),
+            options,
+        });
+        for topic in delays::topics() {
+            shared.seat(&topic, delays::GROUP, 1)?;
+        }
+        shared.group(delays::GROUP).into_iter().for_each(|group| group.wait_until_current(&shared));
+        Ok(shared)
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Acquire)
+    }
+
+    /// No transaction is made any more: consumers end, and this host leaves its groups. Blocks until it has.
+    pub(super) fn stop(&self) {
+        if self.is_stopped.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.all_topics().iter().for_each(|topic| topic.state.lock().wake_all());
+        self.groups.lock().values().for_each(|group| group.wake.wake());
+        let readers = std::mem::take(&mut *self.readers.lock());
+        for reader in readers {
+            // A panic of a reader was reported by its own hook.
+            let _ = reader.join();
+        }
+        self.groups.lock().clear();
+    }
+
+    pub(super) fn topic(&self, name: &TopicName) -> Option<Arc<Topic>> {
+        self.topics.read().get(name).cloned()
+    }
+
+    pub(super) fn all_topics(&self) -> Vec<Arc<Topic>> {
+        let mut topics: Vec<_> = self.topics.read().values().cloned().collect();
+        topics.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        topics
+    }
+
+    pub(super) fn group(&self, name: &str) -> Option<Arc<Group>> {
+        self.groups.lock().get(name).cloned()
+    }
+
+    /// Take a seat of a group at a topic, and have it read for. Blocks: the topic is made if it does not exist.
+    pub(super) fn seat(
+        self: &Arc<Self>,
+        name: &TopicName,
+        group: &str,
+        in_flight_max: usize,
+    ) -> Result<(Arc<Topic>, topic::Right), Error> {
+        let partition_count = self.cluster.partition_count(name)?;
+        let topic = self
+            .topics
+            .write()
+            .entry(name.clone())
+            .or_insert_with(|| Arc::new(Topic::new(name.clone(), partition_count)))
+            .clone();
+        let group = self.group_or_new(group)?;
+        let right = topic.state.lock().subscribe(&group.name, in_flight_max, &group.wake, self.options.window());
+        group.consume(topic.clone());
+        Ok((topic, right))
+    }
+
+    pub(super) fn subscribe(self: &Arc<Self>, wanted: &Subscription) -> Result<(Arc<Topic>, topic::Right), Error> {
+        let (topic, right) = self.seat(&wanted.topic, &group_of(&wanted.topic, &wanted.group), wanted.in_flight_max)?;
+        topic.state.lock().name(&right, &wanted.group);
+        Ok((topic, right))
+    }
+
+    /// Be the only host: own the one partition of a topic that is there for nothing else.
+    pub(super) fn take_cluster(self: &Arc<Self>) -> Result<(), Error> {
+        let name = TopicName::try_new(ALONE).expect("it is a topic name");
+        let (topic, right) = self.seat(&name, ALONE, 1)?;
+        let since = Instant::now();
+        let patience = self.options.session_timeout + ALONE_PATIENCE;
+        while topic.state.lock().part(right.seat, 0).is_none() {
+            if since.elapsed() > patience {
+                let cause = "another host works with these topics, and what it stores no other host can see; end that one, \
+                    or give this one topics of its own (broker.prefix)";
+                return Err(Error::cluster("becoming the host of this cluster", &cause));
+            }
+            thread::sleep(ALONE_PAUSE);
+        }
+        *self.alone.lock() = Some(topic);
+        Ok(())
+    }
+
+    /// Whether this host took the cluster and lost it.
+    fn is_dethroned(&self) -> bool {
+        self.alone.lock().as_ref().is_some_and(|topic| topic.state.lock().part(0, 0).is_none())
+    }
+
+    /// Read a topic without a consumer, for a while: for claims.
+    pub(super) fn visit(self: &Arc<Self>, name: &TopicName, group: &str) -> Result<Arc<Topic>, Error> {
+        let (topic, right) = self.seat(name, group, 1)?;
+        topic.state.lock().visits(&right);
+        Ok(topic)
+    }
+
+    /// Look at the batch that is staged into now.
+    pub(super) fn with_open<T>(&self, look: impl FnOnce(&Batch) -> T) -> T {
+        let open = self.open.lock().clone();
+        let batch = open.lock();
+        look(&batch)
+    }
+
+    fn group_or_new(self: &Arc<Self>, name: &str) -> Result<Arc<Group>, Error> {
+        let mut groups = self.groups.lock();
+        if self.is_stopped() {
+            return Err(Error::ShuttingDown);
+        }
+        if let Some(group) = groups.get(name) {
+            return Ok(group.clone());
+        }
+        let group = Arc::new(Group::open(name, &self.options)?);
+        let reader = group::read_on_a_thread(group.clone(), self.clone())
+            .map_err(|error| Error::cluster(&format!("starting a thread for group {name}"), &error))?;
+        self.readers.lock().push(reader);
+        groups.insert(name.to_owned(), group.clone());
+        Ok(group)
+    }
+}
+
+/// The group that consumes a topic: the step's own for a work queue, which has one, whoever asks.
+pub(super) fn group_of(topic: &TopicName, asked: &str) -> String {
+    match topic.step() {
+        Some((address, host_core::id::TopicKind::In | host_core::id::TopicKind::Compensate)) => address.to_string(),
+        Some((_, host_core::id::TopicKind::Error)) | None => asked.to_owned(),
+    }
+}
+
+/// The commit.
+impl Shared {
+    pub(super) fn stage(&self, open: &Open, now: Timestamp, unit: &mut Unit) {
+        self.begin(open);
+        let mut wakes = Wakes::new();
+        let mut batch = open.batch.lock();
+        batch.at = Some(now);
+        // First the acknowledgement: the unit may publish the next message of the same key.
+        if let Some(ack) = unit.ack.take() {
+            self.acknowledge(&mut batch, &ack, &mut wakes);
+        }
+        for Publish { message, due } in unit.publishes.drain(..) {
+            match due.filter(|&due| due > now) {
+                Some(due) => self.publish_delayed(&mut batch, now, due, message),
+                None => self.publish(&mut batch, now, message, false, &mut wakes),
+            }
+        }
+        drop(batch);
+        topic::wake(wakes);
+    }
+
+    /// This batch is the open one.
+    fn begin(&self, open: &Open) {
+        let mut current = self.open.lock();
+        if !Arc::ptr_eq(&current, &open.batch) {
+            *current = open.batch.clone();
+        }
+    }
+
+    fn publish(&self, batch: &mut Batch, at: Timestamp, message: Message, redelivered: bool, wakes: &mut Wakes) {
+        let send = match self.topic(&message.topic) {
+            None => away(message, at, None),
+            Some(topic) => {
+                let mut state = topic.state.lock();
+                let place = partition(&message.key, state.partition_count);
+                let held = Arc::new(Held::own(message, at, place));
+                let seats = state.publish(&held, redelivered, wakes);
+                drop(state);
+                Send { what: What::Held(held), published_at: at, due: None, topic: Some(topic), seats }
+            }
+        };
+        batch.sends.push(send);
+    }
+
+    fn publish_delayed(&self, batch: &mut Batch, now: Timestamp, due: Timestamp, message: Message) {
+        let on = delays::topic_for(now, due);
+        let Some(topic) = self.topic(&on) else {
+            batch.sends.push(away(message, now, Some(due)));
+            return;
+        };
+        let mut state = topic.state.lock();
+        let place = partition(&message.key, state.partition_count);
+        let held = Arc::new(Held::own(message, now, place));
+        let seats = state.seats_for_own(place);
+        drop(state);
+        if !seats.is_empty() {
+            self.delays.insert(Waiting { on, held: held.clone(), due, redelivered: false });
+        }
+        batch.sends.push(Send { what: What::Held(held), published_at: now, due: Some(due), topic: Some(topic), seats });
+    }
+
+    fn acknowledge(&self, batch: &mut Batch, ack: &Ack, wakes: &mut Wakes) {
+        let Some(topic) = self.topic(&ack.topic) else { return unknown(ack, "acknowledged") };
+        if delays::is_topic(&ack.topic) {
+            match self.delays.settle(ack) {
+                Some((waiting, lane)) => {
+                    lane.topic.state.lock().leave(lane.number, wakes);
+                    if let Some(part) = topic.state.lock().part(0, waiting.held.partition) {
+                        part.settling += 1;
+                    }
+                    batch.dones.push(Done { topic, seat: 0, held: waiting.held });
+                }
+                None => unknown(ack, "acknowledged"),
+            }
+            return;
+        }
+        let settled = topic.state.lock().settle(ack, wakes);
+        match settled {
+            Some((seat, held)) => batch.dones.push(Done { topic, seat, held }),
+            None => unknown(ack, "acknowledged"),
+        }
+    }
+
+    /// Make what was staged a transaction. Blocks.
+    pub(super) fn seal(&self, open: Open, extras: &[Extra]) -> Result<Vec<u64>, Error> {
+        if self.is_dethroned() {
+            let cause =
+                "another host has taken over, because this one was silent for longer than broker.session-timeout";
+            return Err(Error::cluster("making a transaction", &cause));
+        }
+        let now;
+        let batch = {
+            let mut batch = open.batch.lock();
+            batch.is_sealed = true;
+            now = batch.at.unwrap_or(Timestamp::MIN);
+            let sends = std::mem::take(&mut batch.sends);
+            *self.sealing.lock() = sends.iter().map(|send| send.on(now)).collect();
+            sends.iter().for_each(leaves);
+            Batch { sends, dones: std::mem::take(&mut batch.dones), at: batch.at, is_sealed: true }
+        };
+        let made = transaction::carry_out(self, &batch, extras, now);
+        let sealed = std::mem::take(&mut *self.sealing.lock());
+        for topic in sealed.iter().filter_map(|name| self.topic(name)) {
+            let mut state = topic.state.lock();
+            let parts = state.seats.iter_mut().flat_map(|seat| seat.parts.values_mut());
+            parts.for_each(|part| part.came_amid = false);
+        }
+        self.groups.lock().values().for_each(|group| group.wake.wake_if_held_back());
+        made.map_err(|cause| Error::cluster("making a transaction", &cause))
+    }
+
+    /// A partition was given to this host.
+    pub(super) fn begin_part(&self, topic: &Topic, seat: usize, partition: i32, ledger: Ledger) {
+        let sealing = self.sealing.lock();
+        let part = Part { came_amid: sealing.contains(&topic.name), ..Part::new(ledger) };
+        topic.state.lock().seats[seat].parts.insert(partition, part);
+    }
+
+    pub(super) fn release(&self, ack: &Ack) {
+        let mut wakes = Wakes::new();
+        let is_out = match self.topic(&ack.topic) {
+            Some(_) if delays::is_topic(&ack.topic) => {
+                let lane = self.delays.release(ack);
+                lane.map(|lane| lane.topic.state.lock().leave(lane.number, &mut wakes)).is_some()
+            }
+            Some(topic) => topic.state.lock().release(ack, &mut wakes),
+            None => false,
+        };
+        if !is_out {
+            unknown(ack, "released");
+        }
+        topic::wake(wakes);
+    }
+
+    pub(super) fn take_due(&self, open: &Open, now: Timestamp, limit: usize) -> usize {
+        self.begin(open);
+        let mut wakes = Wakes::new();
+        let mut batch = open.batch.lock();
+        batch.at = Some(now);
+        let mut count = 0;
+        while count < limit
+            && let Some(Waiting { on, held, redelivered, .. }) = self.delays.take_due(now)
+        {
+            let Some(topic) = self.topic(&on) else { continue };
+            if let Some(part) = topic.state.lock().part(0, held.partition) {
+                part.settling += 1;
+            }
+            self.publish(&mut batch, now, held.message.clone(), redelivered, &mut wakes);
+            batch.dones.push(Done { topic, seat: 0, held });
+            count += 1;
+        }
+        drop(batch);
+        topic::wake(wakes);
+        count
+    }
+
+    /// Let a partition that has read everything take in what was published to it meanwhile and is not under way yet.
+    pub(super) fn adopt(&self, topic: &Arc<Topic>, seat: usize, place: i32) {
+        let open = self.open.lock().clone();
+        let mut batch = open.lock();
+        let mut wakes = Wakes::new();
+        let mut delayed = Vec::new();
+        let mut state = topic.state.lock();
+        if !state.part(seat, place).is_some_and(|part| part.has_caught_up() && !part.is_current) {
+            return;
+        }
+        let mut has_room = true;
+        let sends = if batch.is_sealed { &mut [][..] } else { &mut batch.sends[..] };
+        for send in sends {
+            claim_for(send, topic, state.partition_count);
+            let (Some(on), What::Held(held)) = (&send.topic, &send.what) else { continue };
+            if !Arc::ptr_eq(on, topic) || held.partition != place || send.seats.contains(&seat) {
+                continue;
+            }
+            match send.due {
+                Some(due) => {
+                    delayed.push(Waiting { on: topic.name.clone(), held: held.clone(), due, redelivered: false })
+                }
+                None => has_room = has_room && state.adopt(seat, held, &mut wakes),
+            }
+            if !has_room {
+                break;
+            }
+            send.seats.push(seat);
+        }
+        if let Some(part) = state.part(seat, place) {
+            part.is_current = has_room;
+        }
+        drop(state);
+        drop(batch);
+        delayed.into_iter().for_each(|waiting| self.delays.insert(waiting));
+        topic::wake(wakes);
+    }
+}
+
+/// A message for a topic that was none of this host's when it was published, and is now.
+fn claim_for(send: &mut Send, topic: &Arc<Topic>, partition_count: i32) {
+    let What::Away(message) = &send.what else { return };
+    if send.due.is_some() || message.topic != topic.name {
+        return;
+    }
+    let place = partition(&message.key, partition_count);
+    send.what = What::Held(Arc::new(Held::own(message.clone(), send.published_at, place)));
+    send.topic = Some(topic.clone());
+}
+
+/// A message leaves this host: the seats that do not have it will read it.
+fn leaves(send: &Send) {
+    let (Some(topic), What::Held(held)) = (&send.topic, &send.what) else { return };
+    let mut state = topic.state.lock();
+    for seat in 0..state.seats.len() {
+        if !send.seats.contains(&seat)
+            && let Some(part) = state.part(seat, held.partition)
+        {
+            part.under_way += 1;
+            part.is_current = false;
+        }
+    }
+}
+
+fn away(message: Message, at: Timestamp, due: Option<Timestamp>) -> Send {
+    Send { what: What::Away(message), published_at: at, due, topic: None, seats: SmallVec::new() }
+}
+
+/// An ack is consumed where it was given out, so this is a mistake of the caller; nothing can be done but say so.
+fn unknown(ack: &Ack, doing: &str) {
+    tracing::error!(topic = %ack.topic, partition = ack.partition, offset = ack.offset.0, "what is {doing} is not out");
+}
