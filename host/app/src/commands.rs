@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod bench;
+mod broker_choice;
 pub mod build;
 pub mod call;
 pub mod check;

@@ -16,7 +16,7 @@ use host_core::files::FileError;
 use crate::near;
 
 pub use keys::{KEYS, Key};
-pub use value::{BrokerKind, LogFormat, LogLevel, Secret, Size, StoreKind};
+pub use value::{BrokerKind, ClientSettings, LogFormat, LogLevel, Secret, Size, StoreKind, Text};
 
 /// The file that is read when none is named.
 pub const FILE_NAME: &str = "saga.toml";
@@ -45,6 +45,30 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Broker {
     pub kind: BrokerKind,
+    pub bootstrap: Text,
+    pub prefix: Text,
+    pub partitions: u16,
+    pub replication: u16,
+    pub create_topics: bool,
+    pub transaction_timeout: Duration,
+    pub session_timeout: Duration,
+    pub client: ClientSettings,
+}
+
+impl Default for Broker {
+    fn default() -> Self {
+        Self {
+            kind: BrokerKind::Embedded,
+            bootstrap: Text::default(),
+            prefix: Text::default(),
+            partitions: 12,
+            replication: 0,
+            create_topics: true,
+            transaction_timeout: Duration::from_secs(10),
+            session_timeout: Duration::from_secs(10),
+            client: ClientSettings::default(),
+        }
+    }
 }
 
 /// `[store]`
@@ -100,7 +124,7 @@ impl Default for Config {
             data_dir: "data".into(),
             plugins_dir: "plugins".into(),
             use_cases_dir: "use-cases".into(),
-            broker: Broker { kind: BrokerKind::Embedded },
+            broker: Broker::default(),
             store: Store { kind: StoreKind::Embedded },
             limits: Limits {
                 body: size(message.body_bytes_max),
@@ -225,6 +249,7 @@ fn check_together(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileE
             "set `token` (SAGA_TOKEN), or listen on 127.0.0.1".to_owned(),
         ));
     }
+    check_broker(config, source, mistakes);
     let hard_max = host_core::limits::STEPS_HARD_MAX;
     if config.limits.steps == 0 || config.limits.steps > hard_max {
         let problem = format!("{} steps is out of range", config.limits.steps);
@@ -245,6 +270,28 @@ fn check_together(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileE
     for (path, _) in positive.into_iter().filter(|(_, value)| *value == 0) {
         let problem = "0 lets nothing through".to_owned();
         mistakes.push(source.mistake(path, problem, "write 1 or more, or leave the key out".to_owned()));
+    }
+}
+
+/// What a broker elsewhere needs.
+fn check_broker(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileError>) {
+    let broker = &config.broker;
+    if broker.kind == BrokerKind::Kafka && broker.bootstrap.0.is_empty() {
+        let problem = "it says nothing, and broker.kind is \"kafka\"".to_owned();
+        let cure = "name brokers of the cluster, like \"kafka-1:9092,kafka-2:9092\"".to_owned();
+        mistakes.push(source.mistake("broker.bootstrap", problem, cure));
+    }
+    if broker.partitions == 0 {
+        let problem = "a topic has at least one partition".to_owned();
+        mistakes.push(source.mistake("broker.partitions", problem, "write 1 or more".to_owned()));
+    }
+    let spans = [
+        ("broker.transaction-timeout", broker.transaction_timeout),
+        ("broker.session-timeout", broker.session_timeout),
+    ];
+    for (path, _) in spans.into_iter().filter(|(_, span)| *span < Duration::from_secs(1)) {
+        let problem = "less than a second ends what is only slow".to_owned();
+        mistakes.push(source.mistake(path, problem, "write \"1s\" or more".to_owned()));
     }
 }
 

@@ -9,14 +9,17 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use host_broker::Broker;
 use host_broker::drivers::embedded::{EmbeddedBroker, EmbeddedOptions};
-use host_core::table::Tables;
+use host_broker::drivers::kafka::{KafkaBroker, KafkaOptions};
+use host_core::id::Lsn;
+use host_core::table::{Batch, Durability, Table, Tables};
+use host_core::unit::Unit;
 use host_engine::clock::Clock;
 use host_engine::commit::{Commit, Joint};
 use host_engine::failpoint::{FailPoint, FailPoints};
-use host_store::Store;
 use host_store::backends::fjall::FjallTables;
 use host_store::backends::memory::MemoryTables;
 use host_store::embedded::EmbeddedStore;
+use host_store::{JointStore, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{BrokerKind, Config, StoreKind};
@@ -41,7 +44,75 @@ pub fn wire(
 ) -> anyhow::Result<Wired> {
     match config.broker.kind {
         BrokerKind::Embedded => embedded(config, clock, fail_points, stop),
+        BrokerKind::Kafka => kafka(config, clock, fail_points, stop),
     }
+}
+
+/// Messages, journal and state in a Kafka cluster; the tables here are a copy of what the cluster holds.
+fn kafka(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    fail_points: Arc<FailPoints>,
+    stop: CancellationToken,
+) -> anyhow::Result<Wired> {
+    let tables = open_tables(config, &fail_points)?;
+    if !tables.scan(Table::Topics, &[], None, 1)?.is_empty() {
+        let folder = config.data_dir.display();
+        anyhow::bail!("the data folder {folder} belongs to an embedded broker; name another one (data-dir) for Kafka");
+    }
+    let broker = KafkaBroker::open(kafka_options(config))?;
+    broker.take_cluster()?;
+    broker.recover_rows(&*tables)?;
+    let store = Arc::new(EmbeddedStore::open(tables.clone())?);
+    let last = recover_journal(&broker, &store, &*tables)?;
+    let broker = Arc::new(broker);
+    let commit = Joint::start(store.clone(), broker.clone(), tables, clock, fail_points, last)
+        .context("starting the thread that commits")?;
+    let delays = Box::pin(commit.clone().run_delays(stop));
+    Ok(Wired { commit: commit.clone(), store, broker, delays, close: Box::new(move || commit.close()) })
+}
+
+fn kafka_options(config: &Config) -> KafkaOptions {
+    let broker = &config.broker;
+    let message_bytes_max = 2 * (config.limits.body.as_usize() + config.limits.meta.as_usize());
+    KafkaOptions {
+        prefix: broker.prefix.0.clone(),
+        partitions: i32::from(broker.partitions),
+        replication: if broker.replication == 0 { -1 } else { i32::from(broker.replication) },
+        create_topics: broker.create_topics,
+        transaction_timeout: broker.transaction_timeout,
+        session_timeout: broker.session_timeout,
+        message_bytes_max,
+        client: broker.client.0.clone(),
+        kept_age_max: config.retention.log_age,
+        kept_bytes_max: config.retention.log_size.0,
+        ..KafkaOptions::new(&broker.bootstrap.0, &config.host_name)
+    }
+}
+
+/// Take over records of the journal that the tables do not hold. Answers the last unit they hold then.
+fn recover_journal(broker: &KafkaBroker, store: &EmbeddedStore, tables: &dyn Tables) -> anyhow::Result<Lsn> {
+    let mut last = store.last_lsn();
+    let mut count = 0;
+    loop {
+        let mut batch = Batch::default();
+        let records = broker.recover_records(tables, &mut batch)?;
+        if records.is_empty() {
+            break;
+        }
+        count += records.len();
+        last = Lsn(last.0 + 1);
+        let mut open = Default::default();
+        let mut unit = Unit { records: records.into(), ..Unit::default() };
+        store.stage(&mut open, last, &mut unit).map_err(|conflict| anyhow::anyhow!("{conflict}"))?;
+        store.seal(open, last, &mut batch);
+        tables.write(batch, Durability::Visible)?;
+        store.written(last);
+    }
+    if count > 0 {
+        tracing::info!(count, "records of the journal were taken over from the cluster");
+    }
+    Ok(last)
 }
 
 /// Broker and store in one database.
@@ -51,10 +122,13 @@ fn embedded(
     fail_points: Arc<FailPoints>,
     stop: CancellationToken,
 ) -> anyhow::Result<Wired> {
-    let tables: Arc<dyn Tables> = match config.store.kind {
-        StoreKind::Embedded => open_database(&config.data_dir, &fail_points)?,
-        StoreKind::Memory => Arc::new(MemoryTables::new()),
-    };
+    let tables = open_tables(config, &fail_points)?;
+    if KafkaBroker::was_here(&*tables)? {
+        let folder = config.data_dir.display();
+        anyhow::bail!(
+            "the data folder {folder} is a copy of what a Kafka cluster holds; set broker.kind = \"kafka\", or name another folder (data-dir)"
+        );
+    }
     let store = Arc::new(EmbeddedStore::open(tables.clone())?);
     let options = EmbeddedOptions {
         kept_age_max: config.retention.log_age,
@@ -67,6 +141,13 @@ fn embedded(
         .context("starting the thread that writes the journal")?;
     let delays = Box::pin(commit.clone().run_delays(stop));
     Ok(Wired { commit: commit.clone(), store, broker, delays, close: Box::new(move || commit.close()) })
+}
+
+fn open_tables(config: &Config, fail_points: &Arc<FailPoints>) -> anyhow::Result<Arc<dyn Tables>> {
+    match config.store.kind {
+        StoreKind::Embedded => open_database(&config.data_dir, fail_points),
+        StoreKind::Memory => Ok(Arc::new(MemoryTables::new())),
+    }
 }
 
 /// The database's folder in the data folder.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::broker_choice::BrokerChoice;
 use super::run::Signals;
 use crate::client::Client;
 use crate::config::{self, Config, LogLevel};
@@ -26,11 +27,17 @@ use play::Played;
 Examples:
   saga demo                      writes ./saga-demo, runs it, and leaves the host running until Ctrl-C
   saga demo --once               ends afterwards; exit status 0 if every saga ended as expected
+  saga demo --broker kafka=127.0.0.1:9092
+                                 the same on a Kafka cluster, with topics of its own (saga-demo.…)
   saga demo --dir /tmp/x --write-only && saga run --config /tmp/x/saga.toml")]
 pub struct Options {
     /// Folder of the installation. The example files in it are written anew, the others are left alone.
     #[arg(long, default_value = "saga-demo")]
     pub dir: PathBuf,
+
+    /// Who carries the messages: `embedded`, or `kafka=HOST:PORT` for a cluster that can be written to.
+    #[arg(long, value_name = "BROKER")]
+    pub broker: Option<BrokerChoice>,
 
     /// End when the table is printed.
     #[arg(long)]
@@ -42,13 +49,16 @@ pub struct Options {
 }
 
 pub fn run(options: Options) -> anyhow::Result<Exit> {
-    installation::write(&options.dir)?;
+    installation::write(&options.dir, &options.broker.clone().unwrap_or_default())?;
     if options.write_only {
         let file = options.dir.join(config::FILE_NAME);
         say(format_args!("wrote {}; run it with `saga run --config {}`", options.dir.display(), file.display()))?;
         return Ok(Exit::Success);
     }
     let mut config = load(&options.dir)?;
+    if let Some(broker) = &options.broker {
+        broker.apply(&mut config.broker);
+    }
     config.listen = free(config.listen);
     logging::begin(&config.log);
     let threads = Threads::new(&config)?;

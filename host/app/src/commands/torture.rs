@@ -22,6 +22,7 @@ use anyhow::Context as _;
 use clap::Args;
 use fastrand::Rng;
 
+use super::broker_choice::BrokerChoice;
 use super::run::Signals;
 use crate::exit::Exit;
 use crate::progress::Progress;
@@ -75,6 +76,11 @@ pub struct Options {
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub clients: u32,
 
+    /// Who carries the messages: `embedded`, or `kafka=HOST:PORT` for a cluster that can be written to. Topics are made
+    /// under a prefix of this run and left there.
+    #[arg(long, value_name = "BROKER", default_value = "embedded")]
+    pub broker: BrokerChoice,
+
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
@@ -86,7 +92,7 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     note(format_args!("seed {seed}"));
     // Before there is anything to leave behind.
     let stop = stop_on_signal()?;
-    let installation = Installation::write()?;
+    let installation = Installation::write(options.broker.clone())?;
     let progress = Progress::begin(format!("torturing a host in {}", installation.path().display()));
     let run = Run { options, rows, seed, stop, began: Instant::now(), progress: &progress };
     let mut report = run.rounds(&installation).with_context(|| format!("with {}", run.again()))?;

@@ -70,6 +70,13 @@ impl Walk<'_> {
                 problem: "this is a table of keys, not a value".to_owned(),
                 cure: format!("write [{path}] on a line of its own and its keys below"),
             }),
+            (DeValue::Table(table), false, Some(key)) if key.path == "broker.client" => {
+                for (name, value) in table {
+                    self.config.broker.client.add(name.get_ref(), &scalar(value.get_ref())?)?;
+                }
+                self.lines.insert(key.path, line);
+                Ok(())
+            }
             (value, false, Some(key)) => {
                 (key.set)(self.config, &scalar(value)?)?;
                 self.lines.insert(key.path, line);

@@ -49,7 +49,15 @@ keys! {
     "data-dir" => data_dir, "folder of the embedded broker and store, and of compiled plugins";
     "plugins-dir" => plugins_dir, "folder that is watched for `<address>.wasm` and `<address>.toml`";
     "use-cases-dir" => use_cases_dir, "folder that is watched for `<name>.toml`";
-    "broker.kind" => broker.kind, "who carries the messages: `embedded`";
+    "broker.kind" => broker.kind, "who carries the messages: `embedded` or `kafka`";
+    "broker.bootstrap" => broker.bootstrap, "Kafka: `host:port` of the brokers asked first, with commas between them";
+    "broker.prefix" => broker.prefix, "Kafka: stands before every topic, group and transactional id of this installation";
+    "broker.partitions" => broker.partitions, "Kafka: partitions of the topics that the host makes";
+    "broker.replication" => broker.replication, "Kafka: copies of the topics that the host makes; 0 takes the cluster's default";
+    "broker.create-topics" => broker.create_topics, "Kafka: whether the host may make topics";
+    "broker.transaction-timeout" => broker.transaction_timeout, "Kafka: how long a transaction may take before the cluster ends it";
+    "broker.session-timeout" => broker.session_timeout, "Kafka: how long a host may be silent before its partitions go to others";
+    "broker.client" => broker.client, "Kafka: a table of settings of librdkafka: TLS, SASL, buffers";
     "store.kind" => store.kind, "who keeps what must survive: `embedded`, or `memory` (gone when the host ends)";
     "limits.body" => limits.body, "largest body of a message";
     "limits.meta" => limits.meta, "largest `meta` of a message";

@@ -63,7 +63,7 @@ fn a_mistake_names_file_line_field_and_cure() {
         ),
         (
             "[broker]\nkind = \"kafak\"\n",
-            "saga.toml:2: broker.kind: \"kafak\" is not one of its values; write \"embedded\"",
+            "saga.toml:2: broker.kind: \"kafak\" is not one of its values; write \"embedded\" or \"kafka\"",
         ),
         ("body = 3\n", "saga.toml:1: body: there is no such key; did you mean `limits.body`?"),
         (

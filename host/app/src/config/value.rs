@@ -1,11 +1,13 @@
 //! The kinds of value a key can have: how each is read from a text and written back. A TOML integer is read by its
 //! text, so that the file and the environment accept the same forms.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use host_broker::drivers::kafka::KafkaOptions;
 use host_core::time::{format_span, parse_span};
 
 /// What is wrong with a value, and what to write instead.
@@ -83,6 +85,8 @@ choice! {
     BrokerKind {
         /// Inside this process, in the same database as the store.
         Embedded = "embedded",
+        /// An Apache Kafka cluster.
+        Kafka = "kafka",
     }
 }
 
@@ -143,6 +147,82 @@ impl Value for Option<Secret> {
 
     fn write(&self) -> String {
         if self.is_some() { "(set)".to_owned() } else { "(none)".to_owned() }
+    }
+}
+
+/// A text that may be left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Text(pub String);
+
+impl Value for Text {
+    fn read(text: &str) -> Result<Self, Wrong> {
+        if text.is_empty() { Ok(Text::default()) } else { String::read(text).map(Text) }
+    }
+
+    fn write(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
+/// Settings that are handed on to the broker's client as they are. In the file a table, in the environment
+/// `key=value` separated by semicolons.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct ClientSettings(pub BTreeMap<String, String>);
+
+/// What a setting's name has if its value is never to be printed.
+const SECRET_WORDS: [&str; 4] = ["password", "secret", "token", "ssl.key"];
+
+impl fmt::Debug for ClientSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.write())
+    }
+}
+
+impl ClientSettings {
+    /// Add one setting.
+    pub fn add(&mut self, key: &str, value: &str) -> Result<(), Wrong> {
+        if let Some(reason) = KafkaOptions::refused(key) {
+            let problem = format!("{key} cannot be set: {reason}");
+            return Err(Wrong { problem, cure: "leave it out".to_owned() });
+        }
+        self.0.insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+}
+
+impl Value for ClientSettings {
+    fn read(text: &str) -> Result<Self, Wrong> {
+        let mut settings = Self::default();
+        for pair in text.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or_else(|| Wrong {
+                problem: format!("{pair:?} is no setting"),
+                cure: "write key=value, with semicolons between settings".to_owned(),
+            })?;
+            settings.add(key.trim(), value.trim())?;
+        }
+        Ok(settings)
+    }
+
+    fn write(&self) -> String {
+        let is_secret = |key: &str| SECRET_WORDS.iter().any(|word| key.contains(word));
+        let shown = self.0.iter().map(|(key, value)| match is_secret(key) {
+            true => format!("{key} = (set)"),
+            false => format!("{key} = {}", quoted(value)),
+        });
+        format!("{{ {} }}", shown.collect::<Vec<_>>().join(", ")).replace("{  }", "{}")
+    }
+}
+
+impl Value for bool {
+    fn read(text: &str) -> Result<Self, Wrong> {
+        text.parse().map_err(|_| Wrong {
+            problem: format!("{text:?} is neither true nor false"),
+            cure: "write true or false".to_owned(),
+        })
+    }
+
+    fn write(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -233,6 +313,7 @@ macro_rules! whole_number {
 
 whole_number!(usize);
 whole_number!(u64);
+whole_number!(u16);
 
 fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
+use crate::commands::broker_choice::BrokerChoice;
 use crate::config;
 use crate::embedded::{STEPS, USE_CASES};
 use crate::exit::Stop;
@@ -14,11 +15,14 @@ listen = \"127.0.0.1:7070\"
 host-name = \"saga-demo\"
 ";
 
+/// Before every name that the demo has in a cluster.
+const PREFIX: &str = "saga-demo.";
+
 /// A payment that comes before its customer waits 30 s; a demonstration should not take that long.
 const DEMO_WAIT: (&str, &str, &str) = ("race.payments.pay", "timeout = \"30s\"", "timeout = \"4s\"");
 
 /// Write everything, or refuse a folder that belongs to something else.
-pub fn write(dir: &Path) -> anyhow::Result<()> {
+pub fn write(dir: &Path, broker: &BrokerChoice) -> anyhow::Result<()> {
     let file = dir.join(config::FILE_NAME);
     let is_taken = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
     if is_taken && !file.is_file() {
@@ -31,7 +35,7 @@ pub fn write(dir: &Path) -> anyhow::Result<()> {
         std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     }
     if !file.is_file() {
-        put(&file, CONFIG.as_bytes())?;
+        put(&file, format!("{CONFIG}{}", broker.section(PREFIX)).as_bytes())?;
     }
     for step in STEPS {
         let named = |extension: &str| dir.join("plugins").join(format!("{}.{extension}", step.address));
@@ -68,7 +72,7 @@ mod tests {
     fn an_installation_is_complete_and_its_configuration_is_read() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let dir = folder.path().join("demo");
-        write(&dir).expect("an empty place");
+        write(&dir, &BrokerChoice::Embedded).expect("an empty place");
         for step in STEPS {
             assert!(dir.join(format!("plugins/{}.wasm", step.address)).is_file(), "{}", step.address);
         }
@@ -77,13 +81,23 @@ mod tests {
     }
 
     #[test]
+    fn an_installation_on_a_cluster_says_so() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let dir = folder.path().join("demo");
+        write(&dir, &BrokerChoice::Kafka("a:1,b:2".to_owned())).expect("an empty place");
+        let config = config::load(Some(&dir.join("saga.toml"))).expect("a good configuration").config;
+        assert_eq!(config.broker.kind, config::BrokerKind::Kafka);
+        assert_eq!((&*config.broker.bootstrap.0, &*config.broker.prefix.0), ("a:1,b:2", PREFIX));
+    }
+
+    #[test]
     fn a_second_writing_keeps_the_users_files() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        write(folder.path()).expect("an empty place");
+        write(folder.path(), &BrokerChoice::Embedded).expect("an empty place");
         std::fs::write(folder.path().join("saga.toml"), "listen = \"127.0.0.1:1\"\n").expect("writing");
         std::fs::write(folder.path().join("plugins/a.b.c.wasm"), "mine").expect("writing");
         std::fs::write(folder.path().join("plugins/race.payments.pay.wasm"), "broken").expect("writing");
-        write(folder.path()).expect("its own place");
+        write(folder.path(), &BrokerChoice::Embedded).expect("its own place");
         let read = |name: &str| std::fs::read(folder.path().join(name)).expect(name);
         assert!(read("saga.toml").ends_with(b":1\"\n"));
         assert_eq!(read("plugins/a.b.c.wasm"), b"mine");
@@ -94,7 +108,7 @@ mod tests {
     fn a_folder_of_something_else_is_refused() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("thesis.tex"), "").expect("writing");
-        let error = write(folder.path()).expect_err("it is taken");
+        let error = write(folder.path(), &BrokerChoice::Embedded).expect_err("it is taken");
         assert_eq!(crate::exit::of_error(&error), crate::exit::Exit::Usage);
     }
 

@@ -2,12 +2,14 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tempfile::TempDir;
 
 use super::plan::{LATE, LATE_FILE};
+use crate::commands::broker_choice::BrokerChoice;
 use crate::config;
 use crate::embedded::{ExampleStep, STEPS, USE_CASES};
 
@@ -21,24 +23,26 @@ const WAIT: (&str, &str, &str) = ("race.payments.pay", "timeout = \"30s\"", "tim
 /// A folder with everything that a host needs.
 pub struct Installation {
     folder: TempDir,
+    broker: BrokerChoice,
+    /// Names of this run in a cluster.
+    name: String,
+    /// Rounds that have begun anew: each has topics of its own.
+    anew: AtomicU32,
 }
 
 impl Installation {
     /// Beside the caller's files, not in the system's temporary folder: that one is often memory, whose syncs are none.
-    pub fn write() -> anyhow::Result<Self> {
+    pub fn write(broker: BrokerChoice) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix(".saga-torture-")
             .tempdir_in(std::env::current_dir()?)
             .context("making a scratch folder here; run it where you may write")?;
-        let installation = Self { folder };
+        let name = format!("saga-torture-{:08x}", fastrand::u32(..));
+        let installation = Self { folder, broker, name, anew: AtomicU32::new(0) };
         for name in ["plugins", "use-cases"] {
             std::fs::create_dir(installation.path().join(name))?;
         }
-        let text = format!(
-            "# Written by `saga torture`.\n[retention]\nfinished = \"{}s\"\n\n[log]\nlevel = \"error\"\n",
-            FINISHED_KEPT.as_secs()
-        );
-        std::fs::write(installation.path().join(config::FILE_NAME), text)?;
+        installation.configure()?;
         for step in STEPS {
             let manifest = installation.path().join("plugins").join(format!("{}.toml", step.address));
             std::fs::write(manifest, manifest_of(step))?;
@@ -50,6 +54,17 @@ impl Installation {
         }
         std::fs::write(use_cases.join(format!("{LATE}.toml")), LATE_FILE)?;
         Ok(installation)
+    }
+
+    fn configure(&self) -> anyhow::Result<()> {
+        let prefix = format!("{}-{}.", self.name, self.anew.load(Ordering::Relaxed));
+        let text = format!(
+            "# Written by `saga torture`.\nhost-name = \"{}\"\n\n[retention]\nfinished = \"{}s\"\n\n[log]\nlevel = \"error\"\n{}",
+            self.name,
+            FINISHED_KEPT.as_secs(),
+            self.broker.section(&prefix)
+        );
+        std::fs::write(self.path().join(config::FILE_NAME), text).context("writing the configuration")
     }
 
     pub fn path(&self) -> &Path {
@@ -85,7 +100,9 @@ impl Installation {
     /// Begin anew with an empty database. The compiled plugins stay.
     pub fn forget(&self) -> anyhow::Result<()> {
         let database = self.database();
-        std::fs::remove_dir_all(&database).with_context(|| format!("removing {}", database.display()))
+        std::fs::remove_dir_all(&database).with_context(|| format!("removing {}", database.display()))?;
+        self.anew.fetch_add(1, Ordering::Relaxed);
+        self.configure()
     }
 
     /// Leave the folder where it is, for a person to look at.

@@ -1,0 +1,137 @@
+//! A host on a real Apache Kafka. Goal: what the demo shows holds on a cluster, a host that dies anywhere keeps every
+//! promise, and what is committed is there exactly once by the word of a client that is not ours. Method: the verbs
+//! that users have, `saga demo` and `saga torture`, with `--broker`; then Apache's own client reads every topic.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use saga_tests::artefacts;
+use saga_tests::check::until;
+use saga_tests::host::{free_port, run_saga};
+use saga_tests::kafka::Cluster;
+use saga_tests::kafka::foreign::Record;
+use serde_json::Value;
+
+/// For how long hosts are killed; more with SAGA_TEST_SECONDS.
+const SECONDS: u64 = 30;
+
+/// Rows of the crash table that concern the transaction; a whole run visits all.
+const ROWS: [&str; 4] = ["after-execute", "before-commit", "after-commit", "random"];
+
+fn broker() -> String {
+    format!("kafka={}", Cluster::shared().bootstrap())
+}
+
+/// A transition by which a call is settled, and how often it is in the journal.
+fn settled(journal: &[Record]) -> BTreeMap<(String, u64, String, String), usize> {
+    let mut counts = BTreeMap::new();
+    for record in journal {
+        let line = record.json();
+        let text = |member: &str| line[member].as_str().unwrap_or_default().to_owned();
+        let event = text("event");
+        if ["started", "done", "rejected", "compensated", "not-run", "ended"].contains(&event.as_str()) {
+            let position = line["position"].as_u64().expect("a position");
+            // A saga starts and ends once, wherever; a call is settled once, however.
+            let (position, direction, event) = match event.as_str() {
+                "started" | "ended" => (0, String::new(), event),
+                _ => (position, text("direction"), "settled".to_owned()),
+            };
+            *counts
+                .entry((format!("{}/{}", record.topic, text("global-id")), position, direction, event))
+                .or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Everything that is committed under a prefix, held to the promise of exactly once.
+fn judge(prefix: &str) -> usize {
+    let foreign = Cluster::shared().foreign();
+    let journal = foreign.consume(&[&format!("{prefix}.*saga\\.journal")]);
+    let counts = settled(&journal);
+    let repeated: Vec<_> = counts.iter().filter(|(_, count)| **count != 1).take(5).collect();
+    assert!(repeated.is_empty(), "the journal settles more than once: {repeated:?}");
+    let started = counts.keys().filter(|key| key.3 == "started").count();
+    assert!(started > 0, "the journal is empty");
+    // What a step puts out is the next one's message; a retry or a release sends the same one again and says so.
+    let messages = foreign.consume(&[&format!("{prefix}.*\\.(in|compensate)")]);
+    let mut outputs: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let is_first = |record: &&Record| {
+        record.header("saga-for").is_some()
+            && record.header("saga-attempts").is_none()
+            && record.header("saga-signalled").is_none()
+    };
+    for record in messages.iter().filter(is_first) {
+        assert!(record.key.is_some(), "a message has no key: {record:?}");
+        *outputs.entry((&record.topic, record.value.as_deref().unwrap_or_default())).or_default() += 1;
+    }
+    let repeated: Vec<_> = outputs.iter().filter(|(_, count)| **count != 1).take(3).collect();
+    assert!(repeated.is_empty(), "outputs are there more than once: {repeated:?}");
+    started
+}
+
+#[test]
+fn the_demo_runs_on_a_cluster() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let dir = folder.path().join("demo");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let dir = dir.to_str().expect("a plain path");
+    let ran = run_saga(&["demo", "--once", "--broker", &broker(), "--dir", dir], &[("SAGA_LISTEN", &listen)]);
+    assert_eq!(ran.status, 0, "{}\n{}", ran.out, ran.err);
+    assert!(ran.out.contains("every saga ended as expected"), "{}", ran.out);
+    assert_eq!(judge("saga-demo\\."), 15, "the table has 15 sagas");
+}
+
+#[test]
+fn a_second_host_on_the_same_topics_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let at = |name: &str| folder.path().join(name).to_str().expect("a plain path").to_owned();
+    let ports = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    for (name, listen) in ["one", "other"].into_iter().zip(&ports) {
+        let written = run_saga(&["demo", "--write-only", "--dir", &at(name), "--broker", &broker()], &[]);
+        assert_eq!(written.status, 0, "{}", written.err);
+        let file = folder.path().join(name).join("saga.toml");
+        let text = std::fs::read_to_string(&file).expect("the demo wrote it");
+        let text = text
+            .replace("\"saga-demo.\"", "\"second-host.\"")
+            .replace("\"saga-demo\"", &format!("{name:?}"))
+            .replace("127.0.0.1:7070", listen)
+            .replace("[broker]", "[broker]\nsession-timeout = \"6s\"");
+        std::fs::write(file, text).expect("the folder can be written to");
+    }
+    let config = at("one/saga.toml");
+    let mut first = Command::new(artefacts::saga());
+    first.args(["run", "--config", &config]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut first = first.spawn().expect("the program can be started");
+    let url = format!("http://{}/readyz", ports[0]);
+    until("the first host is ready", || ureq::get(&url).call().ok());
+    let second = run_saga(&["run", "--config", &at("other/saga.toml")], &[]);
+    first.kill().and_then(|()| first.wait()).expect("our own child can be killed");
+    assert_ne!(second.status, 0, "the second host ran");
+    for word in ["another host works with these topics", "broker.prefix"] {
+        assert!(second.err.contains(word), "{word} is missing:\n{}", second.err);
+    }
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "what was done must be known when the test fails")]
+fn a_host_that_dies_anywhere_keeps_every_promise_on_kafka() {
+    let number_from = |variable: &str| std::env::var(variable).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = number_from("SAGA_TEST_SEED").unwrap_or_else(|| fastrand::u64(..u64::from(u32::MAX)));
+    let seconds = number_from("SAGA_TEST_SECONDS").unwrap_or(SECONDS);
+    let mut command = Command::new(artefacts::saga());
+    command.args(["torture", "--json", "--clients", "8", "--broker", &broker()]);
+    command.args([format!("--seconds={seconds}"), format!("--seed={seed}")]);
+    ROWS.iter().for_each(|row| {
+        command.args(["--row", row]);
+    });
+    let output = command.current_dir(env!("CARGO_TARGET_TMPDIR")).stdin(Stdio::null()).output();
+    let output = output.expect("the program can be started");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    println!("seed {seed} (run it again with SAGA_TEST_SEED={seed})\n{err}\n{out}");
+    assert!(output.status.success(), "a promise was broken, or the run failed: {}", output.status);
+    let report: Value = serde_json::from_str(&out).expect("the report is JSON");
+    assert_eq!(report["violations"], Value::Array(Vec::new()));
+    let started = judge("saga-torture-");
+    assert!(started > 100, "{started} sagas are no load");
+}
