@@ -1,13 +1,18 @@
 //! A data folder that an earlier version wrote. Goal: it opens, and every saga in it can be shown and goes on; or it is
 //! refused and left alone, with its format and the version to run. Method: folders that were written by the hosts of
-//! their time lie in the tree (`fixtures/data-folder`), one for each format.
+//! their time lie in the tree (`fixtures/data-folder`), one for each format; their clock is put back to that time.
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use saga_tests::check;
 use saga_tests::host::{Host, free_port, run_saga};
 use saga_tests::installation::{INSTRUMENT_MANIFEST, Installation, instrument_address};
+use saga_tests::interpose::Interposed;
+
+/// When a fixture is opened, after it was written: its longest retry (an hour) is due, and no wait (a day) is over.
+const AGE: Duration = Duration::from_secs(2 * 3600);
 
 /// What the fixtures hold: each saga and how it stood when its host was killed.
 const SAGAS: [(&str, &str); 7] = [
@@ -54,7 +59,7 @@ fn data_of_an_earlier_format_opens_whole_or_is_refused_with_the_version_to_run()
         let data = installation.path().join("data");
         let text = |path: &PathBuf| path.to_str().expect("a plain path").to_owned();
         if host_store::embedded::FORMAT == format {
-            opens_whole(Host::start(installation));
+            opens_whole(host_of_then(installation));
             continue;
         }
         let listen = format!("127.0.0.1:{}", free_port());
@@ -66,6 +71,18 @@ fn data_of_an_earlier_format_opens_whole_or_is_refused_with_the_version_to_run()
         }
         assert!(std::fs::read(database.join("0.jnl")).expect("it is there").starts_with(&before), "it is left alone");
     }
+}
+
+/// A host for which the fixture was written `AGE` ago: whatever waits or is kept for days must not end by the fixture's
+/// age.
+fn host_of_then(installation: Installation) -> Host {
+    let log = installation.path().join("data/db/0.jnl");
+    let written = log.metadata().and_then(|file| file.modified()).expect("the archive keeps its files' times");
+    let clock = Interposed::new(&installation.path().join("control"), &installation.path().join("data"));
+    clock.clock_behind(SystemTime::now().duration_since(written + AGE).unwrap_or_default());
+    let environment = clock.environment();
+    let environment: Vec<_> = environment.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    Host::start_with(installation, &environment)
 }
 
 fn opens_whole(mut host: Host) {
