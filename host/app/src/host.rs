@@ -65,6 +65,8 @@ pub struct Host {
     stop: CancellationToken,
     tasks: TaskTracker,
     drain: Duration,
+    /// Cancelled when the commit has ended and a host that starts again goes on.
+    outdated: CancellationToken,
 }
 
 impl Host {
@@ -122,8 +124,9 @@ impl Host {
         };
         let engine = Arc::new(Engine::start_up(parts, engine_options(config)).await?);
         door.open(engine.clone());
-        watch_commit(&commit, &door, &tasks, stop.clone());
-        Ok(Host { engine, monitor, door, commit, close, stop, tasks, drain: config.shutdown.drain })
+        let outdated = CancellationToken::new();
+        watch_commit(&commit, &door, &tasks, stop.clone(), outdated.clone());
+        Ok(Host { engine, monitor, door, commit, close, stop, tasks, drain: config.shutdown.drain, outdated })
     }
 
     /// Where the API listens.
@@ -141,6 +144,11 @@ impl Host {
 
     pub fn monitor(&self) -> &Handle {
         &self.monitor
+    }
+
+    /// Wait until this host can do no more and one that starts in its place can. Cancel-safe.
+    pub async fn outdated(&self) {
+        self.outdated.cancelled().await;
     }
 
     /// End in order: no new work, what runs may finish, then the API, then the disk.
@@ -248,8 +256,14 @@ fn served(snapshot: &Snapshot) -> Served {
     Served { steps: manifests.collect() }
 }
 
-/// Tell callers when the disk failed: the host then answers questions and takes no more work.
-fn watch_commit(commit: &Arc<dyn Commit>, door: &Arc<HostDoor>, tasks: &TaskTracker, stop: CancellationToken) {
+/// Tell callers when the disk or the broker failed: the host then answers questions and takes no more work.
+fn watch_commit(
+    commit: &Arc<dyn Commit>,
+    door: &Arc<HostDoor>,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+    outdated: CancellationToken,
+) {
     let (commit, door) = (commit.clone(), door.clone());
     tasks.spawn(async move {
         // No unit has this number: the wait ends when the committer does.
@@ -259,6 +273,9 @@ fn watch_commit(commit: &Arc<dyn Commit>, door: &Arc<HostDoor>, tasks: &TaskTrac
             ended = commit.durable(end_of_time) => if let Err(stopped) = ended {
                 tracing::error!(error = %stopped, "the host takes no more work");
                 door.close(Readiness::Failed(stopped.to_string()));
+                if stopped.restart_helps {
+                    outdated.cancel();
+                }
             },
         }
     });

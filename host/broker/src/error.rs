@@ -14,11 +14,34 @@ pub enum Error {
     Cluster { doing: String, cause: String },
     #[error("topic {topic} is missing; {cure}")]
     TopicMissing { topic: String, cure: String },
+    /// A second host took over while this one was silent.
+    #[error(
+        "another host has taken over, because this one was silent for longer than broker.session-timeout"
+    )]
+    Taken,
+    /// What a batch has handled is another host's by now.
+    #[error(
+        "work went to another host while this one had it in its hands ({cause}); nothing of the last batch happened"
+    )]
+    Lost { cause: String },
+    /// The cluster did not say what became of a transaction.
+    #[error(
+        "whether the last transaction was made is not known ({cause}); a host that starts reads it from the cluster"
+    )]
+    Uncertain { cause: String },
     #[error("the broker is shutting down")]
     ShuttingDown,
 }
 
 impl Error {
+    /// Whether a host that starts again goes on, with nothing mended before.
+    pub fn restart_helps(&self) -> bool {
+        match self {
+            Error::Taken | Error::Lost { .. } | Error::Uncertain { .. } | Error::Cluster { .. } => true,
+            Error::Table(_) | Error::Corrupt { .. } | Error::TopicMissing { .. } | Error::ShuttingDown => false,
+        }
+    }
+
     /// The cluster answered with an error, or not at all.
     pub(crate) fn cluster(doing: &str, cause: &impl std::fmt::Display) -> Self {
         Error::Cluster { doing: doing.to_owned(), cause: cause.to_string() }

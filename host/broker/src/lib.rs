@@ -147,6 +147,12 @@ pub trait JointBroker: Broker {
     /// What was staged and not yet sealed.
     type Open: Default + Send;
 
+    /// Whether a delivery is still this host's. One that is not went to another host, which handles it again: its unit
+    /// is refused before anything of it is staged.
+    fn holds(&self, _ack: &Ack) -> bool {
+        true
+    }
+
     /// Take `ack` and `publishes` of a unit. `lsn` grows from unit to unit, across restarts as well. Published messages
     /// may be delivered at once, before they are written: whoever acts on one is committed later in the same order, so
     /// a crash loses both or neither.

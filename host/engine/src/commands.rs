@@ -176,9 +176,10 @@ async fn act_on_message(context: &Context, saga: &Saga, mark: Mark, ack: Ack) ->
             match parking::decoded(context, &delivery.message) {
                 Some(envelope) => {
                     let mut unit = Unit { ack: Some(delivery.ack), ..Unit::default() };
-                    moved(context, &mut unit, &delivery.message, &envelope, mark);
-                    submit(context, unit).await?;
-                    return acknowledge(context, ack).await;
+                    moved(context, &mut unit, &delivery.message, &envelope, mark.clone());
+                    if submit(context, unit).await?.is_some() {
+                        return acknowledge(context, ack).await;
+                    }
                 }
                 None => context.broker.release(delivery.ack),
             }

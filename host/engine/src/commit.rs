@@ -46,6 +46,9 @@ pub enum Refused {
     /// Another call overwrote what this one read: its delivery has to be run again.
     #[error(transparent)]
     Conflict(#[from] host_store::Conflict),
+    /// Its delivery was given to another host, which handles it again.
+    #[error("the message went to another host while it was handled here")]
+    Lost,
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
@@ -66,4 +69,12 @@ pub async fn submit(commit: &dyn Commit, unit: &mut Unit) -> Result<Lsn, Refused
 #[error("no more work is taken: {reason}")]
 pub struct Stopped {
     pub reason: Arc<str>,
+    /// Nothing has to be mended first: a host that starts now goes on.
+    pub restart_helps: bool,
+}
+
+impl Stopped {
+    fn shutting_down() -> Self {
+        Self { reason: "the host is shutting down".into(), restart_helps: false }
+    }
 }

@@ -207,8 +207,10 @@ impl Engine {
     async fn publish_durably(&self, publish: Publish) -> Result<(), Error> {
         let mut unit = Unit::default();
         unit.publishes.push(publish);
-        let lsn = parking::submit(&self.context, unit).await?;
-        Ok(self.context.commit.durable(lsn).await?)
+        match parking::submit(&self.context, unit).await? {
+            Some(lsn) => Ok(self.context.commit.durable(lsn).await?),
+            None => unreachable!("a unit without a delivery has none to lose"),
+        }
     }
 
     /// Check whether an act is possible now, without doing it.

@@ -57,10 +57,11 @@ pub(crate) enum Error {
     Stopped(#[from] Stopped),
 }
 
-/// Submit a unit that holds no key-values.
-pub(crate) async fn submit(context: &Context, mut unit: Unit) -> Result<Lsn, Stopped> {
+/// Submit a unit that holds no key-values. None if its delivery went to another host: nothing of it happened here.
+pub(crate) async fn submit(context: &Context, mut unit: Unit) -> Result<Option<Lsn>, Stopped> {
     match commit::submit(&*context.commit, &mut unit).await {
-        Ok(lsn) => Ok(lsn),
+        Ok(lsn) => Ok(Some(lsn)),
+        Err(Refused::Lost) => Ok(None),
         Err(Refused::Stopped(stopped)) => Err(stopped),
         Err(Refused::Conflict(conflict)) => unreachable!("a unit without key-values cannot conflict, yet: {conflict}"),
     }

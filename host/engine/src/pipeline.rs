@@ -120,6 +120,10 @@ impl Pipeline {
                     return self.parked(parked).await;
                 }
                 Err(Refused::Stopped(stopped)) => return Err(stopped),
+                Err(Refused::Lost) => {
+                    tracing::debug!(step = %manifest.address, "a message went to another host while it was handled");
+                    return Ok(());
+                }
                 Err(Refused::Conflict(conflict)) => {
                     context.metrics.conflicts.add(1);
                     conflict_count += 1;
@@ -192,8 +196,9 @@ impl Pipeline {
 
     async fn submit(&self, unit: Unit) -> Result<(), Stopped> {
         let unmarked = unit.unmark.clone();
-        parking::submit(&self.context, unit).await?;
-        self.forget(unmarked);
+        if parking::submit(&self.context, unit).await?.is_some() {
+            self.forget(unmarked);
+        }
         Ok(())
     }
 

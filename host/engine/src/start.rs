@@ -120,8 +120,8 @@ impl Starts {
         unit.records.push(started(&envelope, now));
         unit.publishes.push(Publish { message: address(context, Arc::new(envelope)), due: None });
         let lsn = submit(context, unit).await?;
-        context.metrics.sagas_started.add(1);
-        Ok(Started { global_id, existed: false, lsn: Some(lsn) })
+        context.metrics.sagas_started.add(u64::from(lsn.is_some()));
+        Ok(Started { global_id, existed: false, lsn })
     }
 
     fn lock(&self, global_id: &GlobalId) -> &tokio::sync::Mutex<()> {

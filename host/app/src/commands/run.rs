@@ -1,7 +1,10 @@
 //! `saga run` and `saga dev`: the host, until a signal ends it.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -14,6 +17,9 @@ use crate::exit::{Exit, Stop};
 use crate::host::{Host, Threads};
 use crate::logging;
 use crate::terminal::{Terminal, note, say};
+
+/// So that a host that fails again and again does not keep the cluster busy.
+const PAUSE_BEFORE_ANEW: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -94,20 +100,44 @@ async fn until_signalled(config: &Config, workers: &tokio::runtime::Handle, jour
     };
     // A host whose starter has closed its end of the pipe works all the same.
     let _ = say(format_args!("saga is ready at {}", host.url()));
-    let name = match journal {
-        Journal::InTheMonitor => signals.next().await,
-        Journal::OnTheScreen => tokio::select! {
-            name = signals.next() => name,
-            // Ends only with the host, which ends with a signal.
-            () = show_journal(host.monitor().subscribe()) => signals.next().await,
-        },
+    let screen = async {
+        if journal == Journal::OnTheScreen {
+            show_journal(host.monitor().subscribe()).await;
+        }
+        // The journal ends with the host, which ends in one of the other ways.
+        std::future::pending::<Infallible>().await
     };
-    tracing::info!(signal = name, "the host is stopping");
-    note(format_args!("stopping after {name}; again to end at once"));
     tokio::select! {
-        () = host.shut_down() => Ok(()),
-        _ = signals.next() => Ok(()),
+        name = signals.next() => {
+            tracing::info!(signal = name, "the host is stopping");
+            note(format_args!("stopping after {name}; again to end at once"));
+            tokio::select! {
+                () = host.shut_down() => Ok(()),
+                _ = signals.next() => Ok(()),
+            }
+        }
+        () = host.outdated() => {
+            tracing::warn!("the host starts again");
+            tokio::select! {
+                () = end_outdated(host) => begin_anew(),
+                _ = signals.next() => Ok(()),
+            }
+        }
+        never = screen => match never {},
     }
+}
+
+async fn end_outdated(host: Host) {
+    host.shut_down().await;
+    tokio::time::sleep(PAUSE_BEFORE_ANEW).await;
+}
+
+/// Become a new process of the same number: nothing of what went wrong is carried along, and whoever supervises this
+/// one sees no end. Returns only if that fails.
+fn begin_anew() -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("looking for this program, to start it again")?;
+    let error = std::process::Command::new(&program).args(std::env::args_os().skip(1)).exec();
+    Err(error).with_context(|| format!("starting {} again", program.display()))
 }
 
 /// Every transition, as `saga tail` shows it.

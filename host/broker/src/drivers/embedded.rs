@@ -30,6 +30,7 @@ use tokio::sync::Notify;
 
 use self::consumer::EmbeddedConsumer;
 use self::shared::Shared;
+use super::off_thread::off_thread;
 use crate::{Broker, Browsed, Capabilities, Consumer, Delivery, Error, JointBroker, Subscription, TopicState};
 
 pub use self::open::Open;
@@ -133,13 +134,7 @@ impl EmbeddedBroker {
         work: impl FnOnce(&Shared) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let shared = self.shared.clone();
-        match tokio::task::spawn_blocking(move || work(&shared)).await {
-            Ok(answer) => answer,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::ShuttingDown),
-            },
-        }
+        off_thread(move || work(&shared)).await
     }
 }
 

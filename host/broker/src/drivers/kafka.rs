@@ -39,6 +39,7 @@ use tokio::sync::Notify;
 use self::consumer::KafkaConsumer;
 use self::copies::Copies;
 use self::shared::Shared;
+use super::off_thread::off_thread;
 use crate::{Broker, Browsed, Capabilities, Consumer, Delivery, Error, JointBroker, Subscription, TopicState};
 
 pub use self::open::Open;
@@ -84,13 +85,7 @@ impl KafkaBroker {
         work: impl FnOnce(&Arc<Shared>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let shared = self.shared.clone();
-        match tokio::task::spawn_blocking(move || work(&shared)).await {
-            Ok(answer) => answer,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::ShuttingDown),
-            },
-        }
+        off_thread(move || work(&shared)).await
     }
 }
 
@@ -135,6 +130,10 @@ impl Broker for KafkaBroker {
 
 impl JointBroker for KafkaBroker {
     type Open = Open;
+
+    fn holds(&self, ack: &Ack) -> bool {
+        self.shared.holds(ack)
+    }
 
     fn stage(&self, open: &mut Open, _lsn: Lsn, now: Timestamp, unit: &mut Unit) {
         self.shared.stage(open, now, unit);

@@ -6,12 +6,29 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use host_core::unit::{Message, Payload};
+
 /// What a window knows of a message.
 pub(super) trait Held {
     fn key(&self) -> &Arc<str>;
 
     /// Bytes it takes in memory, about.
     fn weight(&self) -> usize;
+}
+
+/// Bytes a message is taken to need beside its content.
+const OVERHEAD_BYTES: usize = 512;
+
+/// Bytes that a message takes in memory, about.
+pub(super) fn weigh(message: &Message) -> usize {
+    let payload = match &message.payload {
+        Payload::Encoded(bytes) => bytes.len(),
+        Payload::Decoded(envelope) => {
+            let logs = envelope.meta.compensation_log.iter().filter_map(|entry| entry.log.as_ref());
+            envelope.body.len() + logs.map(|log| log.len()).sum::<usize>()
+        }
+    };
+    payload + message.key.len() + OVERHEAD_BYTES
 }
 
 /// How much a window holds at rest.
@@ -202,8 +219,8 @@ impl<M: Held> Window<M> {
     }
 
     /// Every message that is out.
-    pub(super) fn outs(&self) -> impl Iterator<Item = &Arc<M>> {
-        self.out.values().map(|out| &out.stored)
+    pub(super) fn messages_out(&self) -> impl Iterator<Item = (u64, &Arc<M>)> {
+        self.out.iter().map(|(&offset, out)| (offset, &out.stored))
     }
 
     /// Every message in here: at rest and out.

@@ -59,13 +59,13 @@ struct Open<S, B> {
 enum Ending {
     /// What is open is still written.
     Closing,
-    Failed(Arc<str>),
+    Failed(Stopped),
 }
 
 #[derive(Default)]
 struct Progress {
     durable: Lsn,
-    failed: Option<Arc<str>>,
+    failed: Option<Stopped>,
     waiters: BTreeMap<(Lsn, u64), oneshot::Sender<()>>,
     next_waiter: u64,
 }
@@ -112,7 +112,7 @@ impl<S: JointStore, B: JointBroker> Joint<S, B> {
             // A panic of the writer was already reported by its own hook; the progress says that it stopped.
             let _ = writer.join();
         }
-        self.shared.stopped("the host is shutting down".into());
+        self.shared.stopped(Stopped::shutting_down());
     }
 
     /// Move delayed messages whose time has come into their topics, as one unit. Answers how many.
@@ -159,8 +159,8 @@ impl<S, B> Open<S, B> {
     fn refuse_if_ending(&self) -> Result<(), Stopped> {
         match &self.ending {
             None => Ok(()),
-            Some(Ending::Closing) => Err(Stopped { reason: "the host is shutting down".into() }),
-            Some(Ending::Failed(reason)) => Err(Stopped { reason: reason.clone() }),
+            Some(Ending::Closing) => Err(Stopped::shutting_down()),
+            Some(Ending::Failed(stopped)) => Err(stopped.clone()),
         }
     }
 }
@@ -175,6 +175,9 @@ impl<S: JointStore, B: JointBroker> Commit for Joint<S, B> {
         open.refuse_if_ending().map_err(|stopped| NotTaken::Refused(stopped.into()))?;
         if open.unit_count >= OPEN_UNITS_MAX {
             return Err(NotTaken::Full);
+        }
+        if unit.ack.as_ref().is_some_and(|ack| !shared.broker.holds(ack)) {
+            return Err(NotTaken::Refused(Refused::Lost));
         }
         let lsn = Lsn(open.last.0 + 1);
         let staged = shared.store.stage(&mut open.store, lsn, unit);
@@ -206,8 +209,8 @@ impl<S: JointStore, B: JointBroker> Commit for Joint<S, B> {
             if progress.durable >= lsn {
                 return Ok(());
             }
-            if let Some(reason) = &progress.failed {
-                return Err(Stopped { reason: reason.clone() });
+            if let Some(stopped) = &progress.failed {
+                return Err(stopped.clone());
             }
             let (sender, waiter) = oneshot::channel();
             let number = progress.next_waiter;
@@ -220,7 +223,7 @@ impl<S: JointStore, B: JointBroker> Commit for Joint<S, B> {
             // The sender was dropped: the writer stopped before it came to this unit.
             Err(_) => {
                 let failed = self.shared.progress.lock().failed.clone();
-                Err(Stopped { reason: failed.unwrap_or_else(|| "the committer stopped".into()) })
+                Err(failed.unwrap_or_else(Stopped::shutting_down))
             }
         }
     }
@@ -240,10 +243,10 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
             let mut batch = Batch::default();
             let records = self.store.seal(store, lsn, &mut batch);
             if let Err(error) = self.broker.seal(broker, lsn, &records, &mut batch) {
-                return self.fail(&error);
+                return self.fail(&error, error.restart_helps());
             }
             if let Err(error) = self.write(batch) {
-                return self.fail(&error);
+                return self.fail(&error, false);
             }
             self.fail_points.hit(FailPoint::AfterCommit);
             self.store.written(lsn);
@@ -255,9 +258,9 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
         }
     }
 
-    fn fail(&self, error: &dyn std::error::Error) {
+    fn fail(&self, error: &dyn std::error::Error, restart_helps: bool) {
         tracing::error!(%error, "a batch cannot be committed, no more work is taken");
-        self.stopped(error.to_string().into());
+        self.stopped(Stopped { reason: error.to_string().into(), restart_helps });
     }
 
     fn write(&self, batch: Batch) -> Result<(), host_core::table::Error> {
@@ -313,17 +316,17 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
     }
 
     /// No batch will be written any more: refuse units and let every waiter know.
-    fn stopped(&self, reason: Arc<str>) {
+    fn stopped(&self, stopped: Stopped) {
         {
             let mut open = self.open.lock();
             match &open.ending {
                 Some(Ending::Failed(_)) => {}
-                Some(Ending::Closing) | None => open.ending = Some(Ending::Failed(reason.clone())),
+                Some(Ending::Closing) | None => open.ending = Some(Ending::Failed(stopped.clone())),
             }
         }
         let waiters = {
             let mut progress = self.progress.lock();
-            progress.failed.get_or_insert(reason);
+            progress.failed.get_or_insert(stopped);
             std::mem::take(&mut progress.waiters)
         };
         drop(waiters);

@@ -5,15 +5,12 @@ use std::sync::Arc;
 use host_core::id::Lsn;
 use host_core::table::Table;
 use host_core::time::Timestamp;
-use host_core::unit::{Message, Payload};
+use host_core::unit::Message;
 
 use bytes::Bytes;
 
-use super::super::window::Held;
+use super::super::window::{Held, weigh};
 use super::row::{self, DelayedKey, TopicId};
-
-/// Bytes a message is taken to need beside its content.
-const OVERHEAD_BYTES: usize = 512;
 
 /// A message and where its row is, or will be.
 #[derive(Debug)]
@@ -82,15 +79,4 @@ impl Place {
             Place::Delayed(key) => key.encode(),
         }
     }
-}
-
-fn weigh(message: &Message) -> usize {
-    let payload = match &message.payload {
-        Payload::Encoded(bytes) => bytes.len(),
-        Payload::Decoded(envelope) => {
-            let logs = envelope.meta.compensation_log.iter().filter_map(|entry| entry.log.as_ref());
-            envelope.body.len() + logs.map(|log| log.len()).sum::<usize>()
-        }
-    };
-    payload + message.key.len() + OVERHEAD_BYTES
 }

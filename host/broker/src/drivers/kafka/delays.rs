@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::held::Held;
-use super::topic::Topic;
+use super::topic::{Tenure, Topic};
 
 /// The group that moves what is due.
 pub(super) const GROUP: &str = "saga.delays";
@@ -48,10 +48,18 @@ pub(super) fn topic_for(now: Timestamp, due: Timestamp) -> TopicName {
 pub(super) struct Waiting {
     /// The topic of delayed messages that it lies on.
     pub on: TopicName,
+    /// By whom it was taken in.
+    pub tenure: Tenure,
     pub held: Arc<Held>,
     pub due: Timestamp,
     /// It came back from a claim, or a host before this one had read it.
     pub redelivered: bool,
+}
+
+impl Waiting {
+    fn is_of(&self, on: &TopicName, partition: i32) -> bool {
+        self.on == *on && self.held.partition == partition
+    }
 }
 
 /// By due time, then in the order they came.
@@ -140,6 +148,11 @@ impl Delays {
         Some((ack, waiting))
     }
 
+    /// Whether a claimed message is out here: not one whose partition went.
+    pub(super) fn holds(&self, ack: &Ack) -> bool {
+        self.state.lock().claimed.contains_key(&ack.offset.0)
+    }
+
     /// A claimed message is done with.
     pub(super) fn settle(&self, ack: &Ack) -> Option<(Waiting, Lane)> {
         let mut state = self.state.lock();
@@ -161,13 +174,22 @@ impl Delays {
         Some(lane)
     }
 
-    /// A partition of a topic of delayed messages is no longer ours.
-    pub(super) fn lose(&self, on: &TopicName, partition: i32) {
+    /// A partition of a topic of delayed messages is about to go: nothing of it becomes due here any more.
+    pub(super) fn rest(&self, on: &TopicName, partition: i32) {
         let mut state = self.state.lock();
-        let is_lost = |waiting: &Waiting| waiting.on == *on && waiting.held.partition == partition;
-        let lost = state.waiting.extract_if(.., |_, waiting| is_lost(waiting)).map(|(_, waiting)| waiting);
-        let lost: Vec<_> = lost.collect();
-        lost.iter().for_each(|waiting| state.uncount(&waiting.held.message.topic));
+        let goes = state.waiting.extract_if(.., |_, waiting| waiting.is_of(on, partition));
+        let gone: Vec<_> = goes.map(|(_, waiting)| waiting).collect();
+        gone.iter().for_each(|waiting| state.uncount(&waiting.held.message.topic));
+    }
+
+    /// It went, and with it what was claimed of it and is still out. Answers the lanes to be given back.
+    pub(super) fn lose(&self, on: &TopicName, partition: i32) -> Vec<Lane> {
+        self.rest(on, partition);
+        let mut state = self.state.lock();
+        let goes = state.claimed.extract_if(|_, claimed| claimed.waiting.is_of(on, partition));
+        let gone: Vec<_> = goes.map(|(_, claimed)| claimed).collect();
+        gone.iter().for_each(|claimed| state.uncount(&claimed.waiting.held.message.topic));
+        gone.into_iter().map(|claimed| claimed.lane).collect()
     }
 
     /// The topics that messages wait for.

@@ -4,7 +4,7 @@
 //! Rebalances are cooperative: only partitions that come or go are touched. One that goes is read no more, what is out
 //! of it may come to its end and be committed, and then it is given up.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,8 +42,11 @@ const TURN_MESSAGES: usize = 64;
 /// How long what is out of a partition that goes may take to come to its end.
 const GIVE_UP_MAX: Duration = Duration::from_secs(5);
 
-/// Pause between two looks whether it has.
-const GIVE_UP_PAUSE: Duration = Duration::from_millis(5);
+/// Pause between two looks whether it has, or whether everything is at hand.
+const LOOK_PAUSE: Duration = Duration::from_millis(5);
+
+/// Pause before the cluster is asked again for what it did not tell.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a topic without a consumer stays with this member: a step that is replaced has a new one at once.
 const GRACE: Duration = Duration::from_millis(500);
@@ -114,22 +117,23 @@ impl Group {
         self.wake.wake();
     }
 
-    /// Wait until every partition of every topic is this host's and read to its end, for as long as the cluster may
-    /// take to answer. For a host that is alone; one of several gets some partitions only.
-    pub(super) fn wait_until_current(&self, shared: &Shared) {
+    /// Wait until everything that lies on these topics now is at hand here: every partition of them came and was read
+    /// to its end, each at a moment of its own, or there is no room for more. For as long as the cluster may take to
+    /// answer. For a host that is alone; one of several gets some partitions only.
+    pub(super) fn wait_until_at_hand(&self, shared: &Shared, topics: &[Arc<Topic>]) {
         let since = Instant::now();
-        let topics = self.topics.lock().clone();
+        let mut seen = vec![BTreeSet::new(); topics.len()];
         while since.elapsed() < ANSWER_MAX && !shared.is_stopped() {
-            let is_current = topics.iter().all(|topic| {
-                let state = topic.state.lock();
-                let parts = state.seat_of(&self.name).map(|seat| &state.seats[seat].parts);
-                parts.is_some_and(|parts| !parts.is_empty() && parts.values().all(|part| part.is_current))
-            });
-            if is_current {
+            let mut looks = topics.iter().zip(&mut seen);
+            if looks.all(|(topic, seen)| topic.state.lock().is_at_hand(&self.name, seen)) {
                 return;
             }
-            thread::sleep(GIVE_UP_PAUSE);
+            thread::sleep(LOOK_PAUSE);
         }
+    }
+
+    pub(super) fn topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.lock().clone()
     }
 }
 
@@ -255,7 +259,10 @@ impl Reader {
             match self.group.client.committed_offsets(list.clone(), ANSWER_MAX) {
                 Ok(committed) => break committed,
                 Err(error) if self.shared.is_stopped() => return tracing::debug!(%error, "ending"),
-                Err(error) => complain(&self.group.name, &error),
+                Err(error) => {
+                    complain(&self.group.name, &error);
+                    thread::sleep(RETRY_PAUSE);
+                }
             }
         };
         let mut wanted = TopicPartitionList::new();
@@ -320,11 +327,12 @@ impl Reader {
         tracing::debug!(group = self.group.name, count = places.len(), is_lost, "partitions went");
     }
 
-    /// Let what is out of a partition come to its end and be committed, then forget the rest.
+    /// Let what is out of a partition come to its end and be committed, then forget the rest: whoever gets the
+    /// partition delivers it again.
     fn give_up(&self, queue: &Queue, is_lost: bool) {
         let since = Instant::now();
         queue.topic.state.lock().seats[queue.seat].rest(queue.partition);
-        self.shared.delays.lose(&queue.topic.name, queue.partition);
+        self.shared.delays.rest(&queue.topic.name, queue.partition);
         while !is_lost && since.elapsed() < GIVE_UP_MAX && !self.shared.is_stopped() {
             let mut state = queue.topic.state.lock();
             let out = state.seats[queue.seat].out_count(queue.partition);
@@ -333,9 +341,9 @@ impl Reader {
                 break;
             }
             drop(state);
-            thread::sleep(GIVE_UP_PAUSE);
+            thread::sleep(LOOK_PAUSE);
         }
-        queue.topic.state.lock().seats[queue.seat].lose(queue.partition);
+        self.shared.lose(&queue.topic, queue.seat, queue.partition);
     }
 
     /// Take in what came. True if anything did.
@@ -379,6 +387,7 @@ fn at_end(queue: &Queue) {
 fn take_in(shared: &Shared, queue: &Queue, record: &BorrowedMessage<'_>) {
     let Ok(offset) = u64::try_from(record.offset()) else { return };
     let mut state = queue.topic.state.lock();
+    let Some(tenure) = state.tenure(queue.seat, queue.partition) else { return };
     let is_again = match state.read(queue.seat, queue.partition, offset) {
         Some(Read::New) => false,
         Some(Read::Again) => true,
@@ -389,8 +398,8 @@ fn take_in(shared: &Shared, queue: &Queue, record: &BorrowedMessage<'_>) {
     let held = Held::read(arrived.message, arrived.published_at, queue.partition, offset);
     match arrived.due.filter(|_| delays::is_topic(&queue.topic.name)) {
         Some(due) => {
-            let on = queue.topic.name.clone();
-            shared.delays.insert(Waiting { on, held: Arc::new(held), due, redelivered: is_again });
+            let (on, held) = (queue.topic.name.clone(), Arc::new(held));
+            shared.delays.insert(Waiting { on, tenure, held, due, redelivered: is_again });
         }
         None => {
             let mut wakes = Wakes::new();

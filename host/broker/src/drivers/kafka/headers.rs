@@ -10,6 +10,8 @@ use host_core::failure::{Failure, FailureKind};
 use host_core::id::{Digest, Direction, Position, StepAddress, TopicName, WaitKey};
 use host_core::time::Timestamp;
 use host_core::unit::{Attempts, Cause, Headers};
+use serde::Deserialize as _;
+use serde::de::value::{self, StrDeserializer};
 
 /// The topic that one of our commits published this record to.
 pub(super) const FOR: &str = "saga-for";
@@ -145,25 +147,7 @@ impl<'a> Texts<'a> {
 }
 
 fn kind(word: &str) -> Option<FailureKind> {
-    use FailureKind::{
-        Deadline, InvalidOutput, MemoryLimit, Operator, OutputLimit, Rejected, RetryExhausted, TimeLimit, Trap,
-        Unavailable, Undecodable, WaitTimeout,
-    };
-    let all = [
-        Rejected,
-        RetryExhausted,
-        Trap,
-        TimeLimit,
-        MemoryLimit,
-        OutputLimit,
-        InvalidOutput,
-        Unavailable,
-        WaitTimeout,
-        Deadline,
-        Undecodable,
-        Operator,
-    ];
-    all.into_iter().find(|kind| kind.as_str() == word)
+    FailureKind::deserialize(StrDeserializer::<value::Error>::new(word)).ok()
 }
 
 #[cfg(test)]

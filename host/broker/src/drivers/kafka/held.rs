@@ -4,12 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use host_core::time::Timestamp;
-use host_core::unit::{Message, Payload};
+use host_core::unit::Message;
 
-use super::super::window::Held as InWindow;
-
-/// Bytes a message is taken to need beside its content.
-const OVERHEAD_BYTES: usize = 512;
+use super::super::window::{Held as InWindow, weigh};
 
 /// No offset yet.
 const NOWHERE: u64 = u64::MAX;
@@ -57,15 +54,4 @@ impl InWindow for Held {
     fn weight(&self) -> usize {
         self.weight
     }
-}
-
-fn weigh(message: &Message) -> usize {
-    let payload = match &message.payload {
-        Payload::Encoded(bytes) => bytes.len(),
-        Payload::Decoded(envelope) => {
-            let logs = envelope.meta.compensation_log.iter().filter_map(|entry| entry.log.as_ref());
-            envelope.body.len() + logs.map(|log| log.len()).sum::<usize>()
-        }
-    };
-    payload + message.key.len() + OVERHEAD_BYTES
 }

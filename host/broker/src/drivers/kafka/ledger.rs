@@ -147,6 +147,11 @@ impl Ledger {
         self.undone.first().map_or(self.read_end, |&first| first.min(self.read_end))
     }
 
+    /// Whether a message is done that was not read since the partition was assigned.
+    pub(super) fn is_done(&self, offset: u64) -> bool {
+        offset < self.position() || self.done_ahead.contains(&offset)
+    }
+
     /// What is written beside the position: nothing where nothing beyond it is done.
     pub(super) fn text(&self) -> String {
         let position = self.position();
@@ -175,6 +180,16 @@ mod tests {
 
     fn is_undone(ledger: &Ledger, offset: u64) -> bool {
         ledger.undone.contains(&offset)
+    }
+
+    #[test]
+    fn whoever_looks_sees_what_is_done_without_reading() {
+        let mut ledger = fresh(0);
+        (0..6).for_each(|offset| assert_eq!(ledger.read(offset), Read::New));
+        [0, 2, 3].into_iter().for_each(|offset| ledger.done(offset));
+        let seen = resumed(&ledger);
+        let done: Vec<_> = (0..8).map(|offset| seen.is_done(offset)).collect();
+        assert_eq!(done, [true, false, true, true, false, false, false, false]);
     }
 
     fn resumed(ledger: &Ledger) -> Ledger {

@@ -11,6 +11,7 @@ use host_core::unit::Offset;
 
 use super::copies::STATE_TOPIC;
 use super::delays::{self, Lane};
+use super::ledger::Ledger;
 use super::open::{Send, What};
 use super::reading::COUNT_MAX;
 use super::shared::{ALONE, Shared, group_of};
@@ -58,7 +59,8 @@ impl Shared {
         Ok(Some(TopicState { topic: name.clone(), message_count, delayed_count, consumers, oldest_at }))
     }
 
-    /// Messages of a work queue that are not done. Where this host reads the whole topic it knows; otherwise it looks.
+    /// Messages of a work queue that are not done. Where this host reads the whole topic it knows; otherwise it looks,
+    /// and of many it tells how many offsets there are.
     fn waiting(
         &self,
         name: &TopicName,
@@ -69,8 +71,16 @@ impl Shared {
             let (count, oldest_at) = self.away(name);
             return Ok((seat.lag + count, earlier(seat.oldest_at, oldest_at)));
         }
-        let rows = self.rows(name, partition_count, 0, usize::MAX)?;
-        Ok((rows.len() as u64, rows.first().map(|row| row.published_at)))
+        let pending = self.pending(name);
+        let mut count = pending.sends.len() as u64;
+        let mut oldest_at = pending.sends.first().map(|(at, _)| *at);
+        for (partition, ledger) in (0..).zip(self.looker.ledgers(name, &group_of(name, QUEUE_GROUP), partition_count)?) {
+            let tally = self.looker.tally_undone(name, partition, &ledger)?;
+            let done = pending.dones.iter().filter(|(other, _)| *other == partition).count() as u64;
+            count += tally.count.saturating_sub(done);
+            oldest_at = earlier(oldest_at, tally.oldest_at);
+        }
+        Ok((count, oldest_at))
     }
 
     /// Staged messages of a work queue that are not at hand here, and when the first was published.
@@ -133,15 +143,18 @@ impl Shared {
         let mut rows = Vec::new();
         let mut end = 0;
         for partition in 0..partition_count {
-            let mut ledger = usize::try_from(partition).ok().and_then(|index| ledgers.get(index).cloned());
-            let start = ledger.as_ref().map_or(0, super::ledger::Ledger::position);
+            let ledger = usize::try_from(partition).ok().and_then(|index| ledgers.get(index));
+            let start = ledger.map_or(0, Ledger::position).max(from);
+            let (_, high) = self.looker.ends(name, partition)?;
+            end = end.max(high);
+            if start >= high {
+                continue;
+            }
             let mut taken = 0;
-            end = end.max(self.looker.ends(name, partition)?.1);
-            self.looker.scan(name, partition, start.max(if is_queue { 0 } else { from }), |found| {
-                let read = ledger.as_mut().map(|ledger| ledger.read(found.offset));
-                let is_done = read == Some(super::ledger::Read::Done)
+            self.looker.scan(name, partition, start, |found| {
+                let is_done = ledger.is_some_and(|ledger| ledger.is_done(found.offset))
                     || is_queue && pending.dones.contains(&(partition, found.offset));
-                if !is_done && found.offset >= from {
+                if !is_done {
                     rows.push(Browsed {
                         offset: Offset(found.offset),
                         published_at: found.arrived.published_at,
@@ -228,7 +241,7 @@ impl Shared {
             None => self.visit(name, &group)?,
         };
         if let Some(group) = self.group(&group) {
-            group.wait_until_current(self);
+            group.wait_until_at_hand(self, std::slice::from_ref(&topic));
         }
         Ok(topic)
     }
@@ -252,12 +265,14 @@ impl Shared {
         let group = if delays::is_topic(name) { delays::GROUP.to_owned() } else { group_of(name, QUEUE_GROUP) };
         let ledgers = self.looker.ledgers(name, &group, partition_count)?;
         let mut ends: Vec<_> = (0..).zip(&ledgers).map(|(partition, ledger)| (partition, ledger.position())).collect();
-        let mut removed = self.removed.lock();
-        ends.retain(|&(partition, end)| {
-            end >= removed.get(&(name.clone(), partition)).copied().unwrap_or_default() + REMOVE_MIN
-        });
+        {
+            let removed = self.removed.lock();
+            ends.retain(|&(partition, end)| {
+                end >= removed.get(&(name.clone(), partition)).copied().unwrap_or_default() + REMOVE_MIN
+            });
+        }
         self.cluster.delete_before(name, &ends)?;
-        removed.extend(ends.into_iter().map(|(partition, end)| ((name.clone(), partition), end)));
+        self.removed.lock().extend(ends.into_iter().map(|(partition, end)| ((name.clone(), partition), end)));
         Ok(())
     }
 

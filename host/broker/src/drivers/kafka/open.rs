@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use super::delays;
 use super::held::Held;
-use super::topic::Topic;
+use super::topic::{Tenure, Topic};
 
 /// What was staged and not yet sealed. Shared with the broker, which lets a partition that has just come up to date
 /// take in what was published to it meanwhile.
@@ -27,6 +27,16 @@ pub(super) struct Batch {
     pub at: Option<Timestamp>,
     /// It is being carried out: nothing of it becomes at hand any more.
     pub is_sealed: bool,
+    /// A delivery went to another host while its unit was being staged: nothing of the batch may happen.
+    pub has_lost: bool,
+}
+
+impl Batch {
+    /// Take in a delivery that is done with; none if it turned out that its partition went.
+    pub(super) fn takes(&mut self, done: Option<Done>) {
+        self.has_lost |= done.is_none();
+        self.dones.extend(done);
+    }
 }
 
 /// A message to be published.
@@ -35,9 +45,9 @@ pub(super) struct Send {
     pub what: What,
     pub published_at: Timestamp,
     pub due: Option<Timestamp>,
-    /// The topic in the cluster, if this host consumes it, and the seats that have the message at hand already.
+    /// The topic in the cluster, if this host consumes it, and those who have the message at hand already.
     pub topic: Option<Arc<Topic>>,
-    pub seats: SmallVec<[usize; 1]>,
+    pub seats: SmallVec<[Tenure; 1]>,
 }
 
 /// A message, shared with those who have it at hand.
@@ -71,6 +81,7 @@ impl Send {
 #[derive(Debug)]
 pub(super) struct Done {
     pub topic: Arc<Topic>,
-    pub seat: usize,
+    /// By whom it was taken: if its partition went since, it is somebody else's.
+    pub tenure: Tenure,
     pub held: Arc<Held>,
 }

@@ -84,16 +84,16 @@ pub(super) struct Producers {
 
 enum Slot {
     Ready(Client),
-    /// To be made, with this number.
+    /// To be made anew, with this number.
     Empty(usize),
 }
 
 impl Producers {
     pub(super) fn open(options: &KafkaOptions) -> Result<Self, Error> {
-        // The first is made at once: it tells whether the cluster can be reached and takes transactions.
-        let mut idle = VecDeque::from([Slot::Ready(Client::open(options, 0)?)]);
-        idle.extend((1..options.producer_count.max(1)).map(Slot::Empty));
-        Ok(Self { options: options.clone(), idle: Mutex::new(idle) })
+        // All are made at once: it tells whether the cluster can be reached and takes transactions, and what a host
+        // before this one has left open is aborted before anything is read.
+        let clients = (0..options.producer_count.max(1)).map(|number| Client::open(options, number).map(Slot::Ready));
+        Ok(Self { options: options.clone(), idle: Mutex::new(clients.collect::<Result<_, _>>()?) })
     }
 
     /// The next one in turn.

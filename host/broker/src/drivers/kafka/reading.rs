@@ -67,6 +67,8 @@ pub(super) struct Looker {
     /// Clients that ask for positions, by group.
     askers: Mutex<HashMap<String, Arc<BaseConsumer<Voice>>>>,
     counted: Mutex<HashMap<(TopicName, i32), Tally>>,
+    /// The same of what is not done, with the text beside the position that it was counted by.
+    undone: Mutex<HashMap<(TopicName, i32), (String, Tally)>>,
 }
 
 /// What was counted of a partition.
@@ -85,6 +87,7 @@ impl Looker {
             client: Mutex::new(client(options, LOOKERS)?),
             askers: Mutex::default(),
             counted: Mutex::default(),
+            undone: Mutex::default(),
             options: options.clone(),
         })
     }
@@ -136,23 +139,52 @@ impl Looker {
 
     /// Messages of a partition from an offset on, and when the first was published.
     pub(super) fn tally(&self, topic: &TopicName, partition: i32, from: u64) -> Result<Tally, Error> {
+        let place = (topic.clone(), partition);
+        let known = self.counted.lock().get(&place).copied();
+        let tally = self.tally_on(known, topic, partition, from, |_| true)?;
+        self.counted.lock().insert(place, tally);
+        Ok(tally)
+    }
+
+    /// Messages of a partition that its group has not done.
+    pub(super) fn tally_undone(&self, topic: &TopicName, partition: i32, ledger: &Ledger) -> Result<Tally, Error> {
+        let place = (topic.clone(), partition);
+        let text = ledger.text();
+        let known = self.undone.lock().get(&place).filter(|(known, _)| *known == text).map(|(_, tally)| *tally);
+        let is_undone = |offset| !ledger.is_done(offset);
+        let tally = self.tally_on(known, topic, partition, ledger.position(), is_undone)?;
+        self.undone.lock().insert(place, (text, tally));
+        Ok(tally)
+    }
+
+    /// Go on counting where it ended the last time, if it is the same that is counted.
+    fn tally_on(
+        &self,
+        known: Option<Tally>,
+        topic: &TopicName,
+        partition: i32,
+        from: u64,
+        counts: impl Fn(u64) -> bool,
+    ) -> Result<Tally, Error> {
         let (low, high) = self.ends(topic, partition)?;
         let from = from.max(low);
-        let place = (topic.clone(), partition);
-        let known = self.counted.lock().get(&place).copied().filter(|known| known.from == from && known.end <= high);
+        let known = known.filter(|known| known.from == from && known.end <= high);
         let mut tally = known.unwrap_or(Tally { from, end: from, ..Tally::default() });
         if high > tally.end && high - tally.end > COUNT_MAX {
             tally.count += high - tally.end;
         } else if high > tally.end {
             self.scan(topic, partition, tally.end, |found| {
-                tally.count += 1;
-                tally.bytes += found.bytes();
-                tally.oldest_at.get_or_insert(found.arrived.published_at);
-                true
+                // What came after the end was asked for is counted the next time.
+                let is_before_end = found.offset < high;
+                if is_before_end && counts(found.offset) {
+                    tally.count += 1;
+                    tally.bytes += found.bytes();
+                    tally.oldest_at.get_or_insert(found.arrived.published_at);
+                }
+                is_before_end
             })?;
         }
         tally.end = high;
-        self.counted.lock().insert(place, tally);
         Ok(tally)
     }
 

@@ -25,7 +25,7 @@ use super::options::KafkaOptions;
 use super::partitioner::partition;
 use super::producers::Producers;
 use super::reading::Looker;
-use super::topic::{self, Part, Topic, Wakes};
+use super::topic::{self, Topic, Wakes};
 use super::transaction;
 use crate::{Error, Subscription};
 
@@ -80,7 +80,9 @@ impl Shared {
         for topic in delays::topics() {
             shared.seat(&topic, delays::GROUP, 1)?;
         }
-        shared.group(delays::GROUP).into_iter().for_each(|group| group.wait_until_current(&shared));
+        if let Some(group) = shared.group(delays::GROUP) {
+            group.wait_until_at_hand(&shared, &group.topics());
+        }
         Ok(shared)
     }
 
@@ -260,40 +262,41 @@ impl Shared {
         let held = Arc::new(Held::own(message, now, place));
         let seats = state.seats_for_own(place);
         drop(state);
-        if !seats.is_empty() {
-            self.delays.insert(Waiting { on, held: held.clone(), due, redelivered: false });
+        if let Some(&tenure) = seats.first() {
+            self.delays.insert(Waiting { on, tenure, held: held.clone(), due, redelivered: false });
         }
         batch.sends.push(Send { what: What::Held(held), published_at: now, due: Some(due), topic: Some(topic), seats });
     }
 
     fn acknowledge(&self, batch: &mut Batch, ack: &Ack, wakes: &mut Wakes) {
-        let Some(topic) = self.topic(&ack.topic) else { return unknown(ack, "acknowledged") };
+        let Some(topic) = self.topic(&ack.topic) else { return batch.takes(None) };
         if delays::is_topic(&ack.topic) {
-            match self.delays.settle(ack) {
-                Some((waiting, lane)) => {
-                    lane.topic.state.lock().leave(lane.number, wakes);
-                    if let Some(part) = topic.state.lock().part(0, waiting.held.partition) {
-                        part.settling += 1;
-                    }
-                    batch.dones.push(Done { topic, seat: 0, held: waiting.held });
-                }
-                None => unknown(ack, "acknowledged"),
-            }
+            let settled = self.delays.settle(ack);
+            let done = settled.and_then(|(waiting, lane)| {
+                lane.topic.state.lock().leave(lane.number, wakes);
+                let is_ours = topic.state.lock().settles(waiting.tenure, waiting.held.partition);
+                is_ours.then_some(Done { topic, tenure: waiting.tenure, held: waiting.held })
+            });
+            batch.takes(done);
             return;
         }
         let settled = topic.state.lock().settle(ack, wakes);
-        match settled {
-            Some((seat, held)) => batch.dones.push(Done { topic, seat, held }),
-            None => unknown(ack, "acknowledged"),
+        batch.takes(settled.map(|(tenure, held)| Done { topic, tenure, held }));
+    }
+
+    /// Whether a delivery is this host's still.
+    pub(super) fn holds(&self, ack: &Ack) -> bool {
+        match self.topic(&ack.topic) {
+            Some(_) if delays::is_topic(&ack.topic) => self.delays.holds(ack),
+            Some(topic) => topic.state.lock().holds(ack),
+            None => false,
         }
     }
 
     /// Make what was staged a transaction. Blocks.
     pub(super) fn seal(&self, open: Open, extras: &[Extra]) -> Result<Vec<u64>, Error> {
         if self.is_dethroned() {
-            let cause =
-                "another host has taken over, because this one was silent for longer than broker.session-timeout";
-            return Err(Error::cluster("making a transaction", &cause));
+            return Err(Error::Taken);
         }
         let now;
         let batch = {
@@ -303,7 +306,8 @@ impl Shared {
             let sends = std::mem::take(&mut batch.sends);
             *self.sealing.lock() = sends.iter().map(|send| send.on(now)).collect();
             sends.iter().for_each(leaves);
-            Batch { sends, dones: std::mem::take(&mut batch.dones), at: batch.at, is_sealed: true }
+            let dones = std::mem::take(&mut batch.dones);
+            Batch { sends, dones, at: batch.at, is_sealed: true, has_lost: batch.has_lost }
         };
         let made = transaction::carry_out(self, &batch, extras, now);
         let sealed = std::mem::take(&mut *self.sealing.lock());
@@ -313,14 +317,23 @@ impl Shared {
             parts.for_each(|part| part.came_amid = false);
         }
         self.groups.lock().values().for_each(|group| group.wake.wake_if_held_back());
-        made.map_err(|cause| Error::cluster("making a transaction", &cause))
+        made
     }
 
     /// A partition was given to this host.
     pub(super) fn begin_part(&self, topic: &Topic, seat: usize, partition: i32, ledger: Ledger) {
         let sealing = self.sealing.lock();
-        let part = Part { came_amid: sealing.contains(&topic.name), ..Part::new(ledger) };
-        topic.state.lock().seats[seat].parts.insert(partition, part);
+        topic.state.lock().begin(seat, partition, ledger, sealing.contains(&topic.name));
+    }
+
+    /// A partition is no longer this host's.
+    pub(super) fn lose(&self, topic: &Topic, seat: usize, partition: i32) {
+        topic.state.lock().seats[seat].lose(partition);
+        let mut wakes = Wakes::new();
+        for lane in self.delays.lose(&topic.name, partition) {
+            lane.topic.state.lock().leave(lane.number, &mut wakes);
+        }
+        topic::wake(wakes);
     }
 
     pub(super) fn release(&self, ack: &Ack) {
@@ -334,7 +347,7 @@ impl Shared {
             None => false,
         };
         if !is_out {
-            unknown(ack, "released");
+            tracing::debug!(topic = %ack.topic, "a delivery is given back whose partition went to another host");
         }
         topic::wake(wakes);
     }
@@ -346,14 +359,15 @@ impl Shared {
         batch.at = Some(now);
         let mut count = 0;
         while count < limit
-            && let Some(Waiting { on, held, redelivered, .. }) = self.delays.take_due(now)
+            && let Some(Waiting { on, tenure, held, redelivered, .. }) = self.delays.take_due(now)
         {
             let Some(topic) = self.topic(&on) else { continue };
-            if let Some(part) = topic.state.lock().part(0, held.partition) {
-                part.settling += 1;
+            // A partition that went meanwhile has taken its messages along.
+            if !topic.state.lock().settles(tenure, held.partition) {
+                continue;
             }
             self.publish(&mut batch, now, held.message.clone(), redelivered, &mut wakes);
-            batch.dones.push(Done { topic, seat: 0, held });
+            batch.takes(Some(Done { topic, tenure, held }));
             count += 1;
         }
         drop(batch);
@@ -371,24 +385,26 @@ impl Shared {
         if !state.part(seat, place).is_some_and(|part| part.has_caught_up() && !part.is_current) {
             return;
         }
+        let Some(tenure) = state.tenure(seat, place) else { return };
         let mut has_room = true;
         let sends = if batch.is_sealed { &mut [][..] } else { &mut batch.sends[..] };
         for send in sends {
             claim_for(send, topic, state.partition_count);
             let (Some(on), What::Held(held)) = (&send.topic, &send.what) else { continue };
-            if !Arc::ptr_eq(on, topic) || held.partition != place || send.seats.contains(&seat) {
+            if !Arc::ptr_eq(on, topic) || held.partition != place || send.seats.contains(&tenure) {
                 continue;
             }
             match send.due {
                 Some(due) => {
-                    delayed.push(Waiting { on: topic.name.clone(), held: held.clone(), due, redelivered: false })
+                    let (on, held) = (topic.name.clone(), held.clone());
+                    delayed.push(Waiting { on, tenure, held, due, redelivered: false });
                 }
                 None => has_room = has_room && state.adopt(seat, held, &mut wakes),
             }
             if !has_room {
                 break;
             }
-            send.seats.push(seat);
+            send.seats.push(tenure);
         }
         if let Some(part) = state.part(seat, place) {
             part.is_current = has_room;
@@ -416,7 +432,8 @@ fn leaves(send: &Send) {
     let (Some(topic), What::Held(held)) = (&send.topic, &send.what) else { return };
     let mut state = topic.state.lock();
     for seat in 0..state.seats.len() {
-        if !send.seats.contains(&seat)
+        let tenure = state.tenure(seat, held.partition);
+        if tenure.is_some_and(|tenure| !send.seats.contains(&tenure))
             && let Some(part) = state.part(seat, held.partition)
         {
             part.under_way += 1;
@@ -429,7 +446,3 @@ fn away(message: Message, at: Timestamp, due: Option<Timestamp>) -> Send {
     Send { what: What::Away(message), published_at: at, due, topic: None, seats: SmallVec::new() }
 }
 
-/// An ack is consumed where it was given out, so this is a mistake of the caller; nothing can be done but say so.
-fn unknown(ack: &Ack, doing: &str) {
-    tracing::error!(topic = %ack.topic, partition = ack.partition, offset = ack.offset.0, "what is {doing} is not out");
-}

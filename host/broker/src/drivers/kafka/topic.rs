@@ -2,7 +2,7 @@
 //! was given. One lock; every method is a step that leaves the state whole.
 //! Must not know the client: what was read and where messages got their place is told to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,6 +63,16 @@ pub(super) struct Seat {
     bounds: Bounds,
     /// When somebody came to claim messages here without consuming them.
     visited_at: Option<Instant>,
+    /// Partitions that it was given so far.
+    tenures: u64,
+}
+
+/// One stay of a partition with a seat. A partition that goes and comes back is another stay: what was taken out of it
+/// before belongs to nobody here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tenure {
+    pub seat: usize,
+    number: u64,
 }
 
 #[derive(Debug)]
@@ -75,6 +85,7 @@ struct Slotted {
 /// A partition that this host was given.
 #[derive(Debug)]
 pub(super) struct Part {
+    tenure: u64,
     pub ledger: Ledger,
     /// Its end was reached once since it was given to us.
     pub was_at_end: bool,
@@ -110,18 +121,6 @@ pub(super) struct Right {
 }
 
 impl Part {
-    pub(super) fn new(ledger: Ledger) -> Self {
-        Self {
-            ledger,
-            was_at_end: false,
-            under_way: 0,
-            read_first: 0,
-            is_current: false,
-            settling: 0,
-            came_amid: false,
-        }
-    }
-
     /// Whether there is nothing left to read before what this host publishes.
     pub(super) fn has_caught_up(&self) -> bool {
         self.was_at_end && !self.came_amid && self.under_way == 0 && self.ledger.read_end() >= self.read_first
@@ -173,12 +172,12 @@ impl State {
         Some(self.seats[seat].parts.get_mut(&partition)?.ledger.read(offset))
     }
 
-    /// Take in a message that this host publishes, for every group that is up to date. The seats that took it; the
-    /// others will read it.
-    pub(super) fn publish(&mut self, held: &Arc<Held>, redelivered: bool, wakes: &mut Wakes) -> SmallVec<[usize; 1]> {
+    /// Take in a message that this host publishes, for every group that is up to date. Those that took it; the others
+    /// will read it.
+    pub(super) fn publish(&mut self, held: &Arc<Held>, redelivered: bool, wakes: &mut Wakes) -> SmallVec<[Tenure; 1]> {
         let taken = self.seats_for_own(held.partition);
-        for &index in &taken {
-            let seat = &mut self.seats[index];
+        for tenure in &taken {
+            let seat = &mut self.seats[tenure.seat];
             seat.put(held.clone(), redelivered);
             seat.wake(wakes);
         }
@@ -186,14 +185,14 @@ impl State {
     }
 
     /// The seats that are up to date with a partition and have room. One that has none is up to date no more.
-    pub(super) fn seats_for_own(&mut self, partition: i32) -> SmallVec<[usize; 1]> {
+    pub(super) fn seats_for_own(&mut self, partition: i32) -> SmallVec<[Tenure; 1]> {
         let mut taken = SmallVec::new();
         for (index, seat) in self.seats.iter_mut().enumerate() {
             let has_room = seat.window.has_room(seat.bounds);
             let Some(part) = seat.parts.get_mut(&partition) else { continue };
             part.is_current = part.takes_own() && has_room;
             if part.is_current {
-                taken.push(index);
+                taken.push(Tenure { seat: index, number: part.tenure });
             }
         }
         taken
@@ -210,21 +209,59 @@ impl State {
         has_room
     }
 
+    /// A partition was given to a seat.
+    pub(super) fn begin(&mut self, seat: usize, partition: i32, ledger: Ledger, came_amid: bool) {
+        let seat = &mut self.seats[seat];
+        seat.tenures += 1;
+        let part = Part {
+            tenure: seat.tenures,
+            ledger,
+            was_at_end: false,
+            under_way: 0,
+            read_first: 0,
+            is_current: false,
+            settling: 0,
+            came_amid,
+        };
+        seat.parts.insert(partition, part);
+    }
+
     pub(super) fn part(&mut self, seat: usize, partition: i32) -> Option<&mut Part> {
         self.seats.get_mut(seat)?.parts.get_mut(&partition)
     }
 
+    /// A partition, if it never went since.
+    pub(super) fn part_of(&mut self, tenure: Tenure, partition: i32) -> Option<&mut Part> {
+        self.part(tenure.seat, partition).filter(|part| part.tenure == tenure.number)
+    }
+
+    /// The stay of a partition with a seat that goes on now.
+    pub(super) fn tenure(&self, seat: usize, partition: i32) -> Option<Tenure> {
+        let part = self.seats.get(seat)?.parts.get(&partition)?;
+        Some(Tenure { seat, number: part.tenure })
+    }
+
+    /// A delivery of this partition is done with in the batch that is being staged. False if the partition went.
+    pub(super) fn settles(&mut self, tenure: Tenure, partition: i32) -> bool {
+        let part = self.part_of(tenure, partition);
+        part.map(|part| part.settling += 1).is_some()
+    }
+
+    /// Whether a delivery is out here: not one whose partition went.
+    pub(super) fn holds(&self, ack: &Ack) -> bool {
+        let place = place_of(self, ack);
+        place.is_some_and(|(seat, number)| self.seats.get(seat).is_some_and(|seat| seat.window.is_out(number)))
+    }
+
     /// A delivery was acknowledged. None for one that is not out here.
-    pub(super) fn settle(&mut self, ack: &Ack, wakes: &mut Wakes) -> Option<(usize, Arc<Held>)> {
+    pub(super) fn settle(&mut self, ack: &Ack, wakes: &mut Wakes) -> Option<(Tenure, Arc<Held>)> {
         let (index, number) = place_of(self, ack)?;
         let seat = self.seats.get_mut(index)?;
         let out = seat.window.settle(number)?;
         seat.forget(&out.stored);
         seat.wake(wakes);
-        if let Some(part) = seat.parts.get_mut(&out.stored.partition) {
-            part.settling += 1;
-        }
-        Some((index, out.stored))
+        let tenure = self.tenure(index, out.stored.partition)?;
+        self.settles(tenure, out.stored.partition).then_some((tenure, out.stored))
     }
 
     /// A delivery comes back unhandled. False for one that is not out here.
@@ -280,6 +317,16 @@ impl State {
             old.wake.notify_one();
         }
         Right { seat: index, generation: seat.generation, wake }
+    }
+
+    /// Whether a group has every partition and each was read to its end at some time since `seen` was empty, or has no
+    /// room for more.
+    pub(super) fn is_at_hand(&self, group: &str, seen: &mut BTreeSet<i32>) -> bool {
+        let Some(seat) = self.seat_of(group).map(|seat| &self.seats[seat]) else { return false };
+        let read = seat.parts.iter().filter(|(_, part)| part.has_caught_up()).map(|(&partition, _)| partition);
+        seen.extend(read);
+        let is_full = !seat.window.has_room(seat.bounds);
+        is_full || !seat.parts.is_empty() && seat.parts.keys().all(|partition| seen.contains(partition))
     }
 
     pub(super) fn seat_of(&self, group: &str) -> Option<usize> {
@@ -354,6 +401,7 @@ impl Seat {
             reader,
             bounds,
             visited_at: None,
+            tenures: 0,
         }
     }
 
@@ -372,10 +420,18 @@ impl Seat {
         has_room && self.window.has_room(self.bounds)
     }
 
-    /// A partition that is no longer ours.
+    /// A partition that is no longer ours. What is still out of it is nobody's here: whoever has the partition next
+    /// delivers it again, so nothing of it may be committed, not even if the next one is this host.
     pub(super) fn lose(&mut self, partition: i32) {
         self.rest(partition);
         self.parts.remove(&partition);
+        let outs = self.window.messages_out().filter(|(_, held)| held.partition == partition);
+        let lost: Vec<u64> = outs.map(|(number, _)| number).collect();
+        for number in lost {
+            if let Some(out) = self.window.settle(number) {
+                self.forget(&out.stored);
+            }
+        }
     }
 
     /// A partition is about to go: what is at rest of it is not delivered any more; what is out may be answered.
@@ -395,7 +451,7 @@ impl Seat {
 
     /// Deliveries of a partition that are out.
     pub(super) fn out_count(&self, partition: i32) -> usize {
-        self.window.outs().filter(|held| held.partition == partition).count()
+        self.window.messages_out().filter(|(_, held)| held.partition == partition).count()
     }
 
     fn put(&mut self, held: Arc<Held>, redelivered: bool) {
@@ -433,3 +489,6 @@ impl Seat {
 pub(super) fn wake(wakes: Wakes) {
     wakes.into_iter().for_each(|wake| wake.notify_one());
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ use super::partitioner::partition;
 use super::producers::Client;
 use super::record;
 use super::shared::Shared;
+use crate::Error;
 
 /// Pause between two looks for what was acknowledged: rdkafka's own wait is a hundred milliseconds long.
 const LOOK_PAUSE: Duration = Duration::from_micros(50);
@@ -50,33 +51,27 @@ enum Failed {
 /// Where a message got its place, by its number in the batch.
 type Offsets = Vec<Option<u64>>;
 
-/// Make the batch a transaction, again if it was aborted. Answers where the extras lie. The text says why not.
-pub(super) fn carry_out(shared: &Shared, batch: &Batch, extras: &[Extra], now: Timestamp) -> Result<Vec<u64>, String> {
+/// Make the batch a transaction, again if it was aborted. Answers where the extras lie.
+pub(super) fn carry_out(shared: &Shared, batch: &Batch, extras: &[Extra], now: Timestamp) -> Result<Vec<u64>, Error> {
+    if batch.has_lost {
+        return Err(Error::Lost { cause: "a partition went while a unit of it was being taken".to_owned() });
+    }
     if batch.sends.is_empty() && batch.dones.is_empty() && extras.is_empty() {
         return Ok(Vec::new());
     }
     let since = Instant::now();
     for attempt in 1u32.. {
-        let Attempted { cause, is_final } = match attempt_once(shared, batch, extras, now) {
+        let cause = match attempt_once(shared, batch, extras, now) {
             Ok(offsets) => return Ok(offsets),
-            Err(Failed::Aborted(cause)) => Attempted { cause, is_final: since.elapsed() > OUTAGE_MAX },
-            Err(Failed::Uncertain(cause)) => {
-                Attempted { cause: format!("{cause}; whether the transaction was made is not known"), is_final: true }
-            }
-            Err(Failed::Lost(cause)) => Attempted { cause, is_final: true },
+            Err(Failed::Aborted(cause)) if since.elapsed() <= OUTAGE_MAX => cause,
+            Err(Failed::Aborted(cause)) => return Err(Error::cluster("making a transaction", &cause)),
+            Err(Failed::Uncertain(cause)) => return Err(Error::Uncertain { cause }),
+            Err(Failed::Lost(cause)) => return Err(Error::Lost { cause }),
         };
-        if is_final {
-            return Err(cause);
-        }
         tracing::warn!(cause, attempt, "a transaction was aborted and is made again");
         thread::sleep((RETRY_PAUSE * attempt).min(RETRY_PAUSE_MAX));
     }
-    unreachable!("the last attempt is final")
-}
-
-struct Attempted {
-    cause: String,
-    is_final: bool,
+    unreachable!("an outage ends long before attempts cannot be counted")
 }
 
 fn attempt_once(shared: &Shared, batch: &Batch, extras: &[Extra], now: Timestamp) -> Result<Vec<u64>, Failed> {
@@ -270,8 +265,8 @@ impl<'a> Applied<'a> {
             let (Some(topic), What::Held(held), Some(offset)) = (&send.topic, &send.what, *offset) else { continue };
             held.place(Some(offset));
             let mut state = topic.state.lock();
-            for &seat in &send.seats {
-                if let Some(part) = state.part(seat, held.partition) {
+            for &tenure in &send.seats {
+                if let Some(part) = state.part_of(tenure, held.partition) {
                     part.ledger.own(offset);
                 }
             }
@@ -289,14 +284,9 @@ impl<'a> Applied<'a> {
 
     fn done(&mut self, done: &Done) -> Result<(), Failed> {
         let mut state = done.topic.state.lock();
-        let group = state.seats[done.seat].group.clone();
-        let lost = || {
-            Failed::Lost(format!(
-                "partition {} of {} is not this host's any more",
-                done.held.partition, done.topic.name
-            ))
-        };
-        let part = state.part(done.seat, done.held.partition).ok_or_else(lost)?;
+        let group = state.seats[done.tenure.seat].group.clone();
+        let lost = || Failed::Lost(format!("partition {} of {} went", done.held.partition, done.topic.name));
+        let part = state.part_of(done.tenure, done.held.partition).ok_or_else(lost)?;
         let offset = done.held.offset().ok_or_else(lost)?;
         part.ledger.done(offset);
         let place = (group, done.topic.name.to_string(), done.held.partition);
@@ -307,10 +297,11 @@ impl<'a> Applied<'a> {
     fn tell_positions(&mut self) {
         for done in &self.batch.dones {
             let mut state = done.topic.state.lock();
-            let place = (state.seats[done.seat].group.clone(), done.topic.name.to_string(), done.held.partition);
+            let group = state.seats[done.tenure.seat].group.clone();
+            let place = (group, done.topic.name.to_string(), done.held.partition);
             let Some(entry) = self.positions.get_mut(&place) else { continue };
             if entry.0 == 0
-                && let Some(part) = state.part(done.seat, done.held.partition)
+                && let Some(part) = state.part_of(done.tenure, done.held.partition)
             {
                 *entry = (part.ledger.position(), part.ledger.text());
             }
@@ -332,7 +323,7 @@ impl<'a> Applied<'a> {
         for done in &self.batch.dones {
             let offset = done.held.offset();
             if let (Some(part), Some(offset)) = (
-                done.topic.state.lock().part(done.seat, done.held.partition),
+                done.topic.state.lock().part_of(done.tenure, done.held.partition),
                 offset.filter(|_| !done.held.is_own || is_older(self.batch, done)),
             ) {
                 part.ledger.not_done(offset);
@@ -342,8 +333,8 @@ impl<'a> Applied<'a> {
             let (Some(topic), What::Held(held), Some(offset)) = (&send.topic, &send.what, *offset) else { continue };
             held.place(None);
             let mut state = topic.state.lock();
-            for &seat in &send.seats {
-                if let Some(part) = state.part(seat, held.partition) {
+            for &tenure in &send.seats {
+                if let Some(part) = state.part_of(tenure, held.partition) {
                     part.ledger.disown(offset);
                 }
             }
@@ -352,7 +343,7 @@ impl<'a> Applied<'a> {
 
     fn settled(&self) {
         for done in &self.batch.dones {
-            if let Some(part) = done.topic.state.lock().part(done.seat, done.held.partition) {
+            if let Some(part) = done.topic.state.lock().part_of(done.tenure, done.held.partition) {
                 part.settling = part.settling.saturating_sub(1);
             }
         }
@@ -372,10 +363,10 @@ fn read_back(shared: &Shared, send: &Send, offset: u64) {
         What::Away(message) => partition(&message.key, state.partition_count),
     };
     for seat in 0..state.seats.len() {
-        if send.seats.contains(&seat) {
-            continue;
-        }
-        if let Some(part) = state.part(seat, place) {
+        let tenure = state.tenure(seat, place);
+        if tenure.is_some_and(|tenure| !send.seats.contains(&tenure))
+            && let Some(part) = state.part(seat, place)
+        {
             part.under_way = part.under_way.saturating_sub(1);
             part.read_first = part.read_first.max(offset + 1);
         }
