@@ -4,16 +4,24 @@
 
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use saga_tests::artefacts;
 use saga_tests::check::until;
-use saga_tests::host::{free_port, run_saga};
+use saga_tests::crowd::{Told, client, hold_to_account};
+use saga_tests::host::{Host, free_port, run_saga};
+use saga_tests::installation::Installation;
 use saga_tests::kafka::Cluster;
 use saga_tests::kafka::foreign::Record;
 use serde_json::Value;
 
 /// For how long hosts are killed; more with SAGA_TEST_SECONDS.
 const SECONDS: u64 = 30;
+
+/// The shortest session that a broker allows.
+const SESSION: Duration = Duration::from_secs(6);
 
 /// Rows of the crash table that concern the transaction; a whole run visits all.
 const ROWS: [&str; 4] = ["after-execute", "before-commit", "after-commit", "random"];
@@ -55,7 +63,7 @@ fn judge(prefix: &str) -> usize {
     assert!(started > 0, "the journal is empty");
     // What a step puts out is the next one's message; a retry or a release sends the same one again and says so.
     let messages = foreign.consume(&[&format!("{prefix}.*\\.(in|compensate)")]);
-    let mut outputs: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut outputs: BTreeMap<(&str, String, u64), usize> = BTreeMap::new();
     let is_first = |record: &&Record| {
         record.header("saga-for").is_some()
             && record.header("saga-attempts").is_none()
@@ -63,7 +71,9 @@ fn judge(prefix: &str) -> usize {
     };
     for record in messages.iter().filter(is_first) {
         assert!(record.key.is_some(), "a message has no key: {record:?}");
-        *outputs.entry((&record.topic, record.value.as_deref().unwrap_or_default())).or_default() += 1;
+        let meta = &record.json()["meta"];
+        let id = meta["global-id"].as_str().expect("an envelope has an id").to_owned();
+        *outputs.entry((&record.topic, id, meta["position"].as_u64().unwrap_or_default())).or_default() += 1;
     }
     let repeated: Vec<_> = outputs.iter().filter(|(_, count)| **count != 1).take(3).collect();
     assert!(repeated.is_empty(), "outputs are there more than once: {repeated:?}");
@@ -111,6 +121,38 @@ fn a_second_host_on_the_same_topics_is_refused() {
     for word in ["another host works with these topics", "broker.prefix"] {
         assert!(second.err.contains(word), "{word} is missing:\n{}", second.err);
     }
+}
+
+#[test]
+fn a_host_that_was_silent_for_longer_than_its_session_goes_on_and_does_nothing_twice() {
+    let installation = Installation::with_instruments(&["one", "two"]);
+    let bootstrap = Cluster::shared().bootstrap();
+    let environment = [
+        ("SAGA_BROKER_KIND", "kafka"),
+        ("SAGA_BROKER_BOOTSTRAP", bootstrap),
+        ("SAGA_BROKER_PREFIX", "silent."),
+        ("SAGA_BROKER_SESSION_TIMEOUT", "6s"),
+    ];
+    let host = Host::start_with(installation, &environment);
+    let process = host.process_id();
+    let (told, stop) = (Told::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for name in 0..3 {
+            let (api, told, stop) = (&host.api, &told, &stop);
+            scope.spawn(move || client(api, told, name, stop));
+        }
+        until("the crowd is under way", || (told.acknowledged_count() > 20).then_some(()));
+        host.signal(Signal::SIGSTOP);
+        // Nothing tells when a session is over: only its time.
+        std::thread::sleep(SESSION + SESSION / 2);
+        host.signal(Signal::SIGCONT);
+        let before = told.acknowledged_count();
+        until("the crowd goes on", || (told.acknowledged_count() > before + 20).then_some(()));
+        stop.store(true, Ordering::Relaxed);
+    });
+    hold_to_account(&host, &told, &["one", "two"]);
+    assert_eq!(host.process_id(), process, "whoever supervises it has seen no end");
+    assert!(judge("silent\\.") >= told.acknowledged_count());
 }
 
 #[test]

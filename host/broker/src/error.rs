@@ -15,9 +15,7 @@ pub enum Error {
     #[error("topic {topic} is missing; {cure}")]
     TopicMissing { topic: String, cure: String },
     /// A second host took over while this one was silent.
-    #[error(
-        "another host has taken over, because this one was silent for longer than broker.session-timeout"
-    )]
+    #[error("another host has taken over, because this one was silent for longer than broker.session-timeout")]
     Taken,
     /// What a batch has handled is another host's by now.
     #[error(

@@ -18,7 +18,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{Commit, NotTaken, Stopped};
+use super::{Commit, NotTaken, Refused, Stopped};
 use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint, FailPoints};
 use crate::limits::{FOLLOWER_BATCHES_MAX, OPEN_UNITS_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};

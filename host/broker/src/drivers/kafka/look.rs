@@ -74,7 +74,8 @@ impl Shared {
         let pending = self.pending(name);
         let mut count = pending.sends.len() as u64;
         let mut oldest_at = pending.sends.first().map(|(at, _)| *at);
-        for (partition, ledger) in (0..).zip(self.looker.ledgers(name, &group_of(name, QUEUE_GROUP), partition_count)?) {
+        let ledgers = self.looker.ledgers(name, &group_of(name, QUEUE_GROUP), partition_count)?;
+        for (partition, ledger) in (0..).zip(ledgers) {
             let tally = self.looker.tally_undone(name, partition, &ledger)?;
             let done = pending.dones.iter().filter(|(other, _)| *other == partition).count() as u64;
             count += tally.count.saturating_sub(done);

@@ -445,4 +445,3 @@ fn leaves(send: &Send) {
 fn away(message: Message, at: Timestamp, due: Option<Timestamp>) -> Send {
     Send { what: What::Away(message), published_at: at, due, topic: None, seats: SmallVec::new() }
 }
-
