@@ -16,7 +16,7 @@ use host_core::files::FileError;
 use crate::near;
 
 pub use keys::{KEYS, Key};
-pub use value::{BrokerKind, ClientSettings, LogFormat, LogLevel, Secret, Size, StoreKind, Text};
+pub use value::{BrokerKind, ClientSettings, HostCount, LogFormat, LogLevel, Secret, Size, StoreKind, Text};
 
 /// The file that is read when none is named.
 pub const FILE_NAME: &str = "saga.toml";
@@ -50,6 +50,7 @@ pub struct Broker {
     pub partitions: u16,
     pub replication: u16,
     pub create_topics: bool,
+    pub hosts: HostCount,
     pub transaction_timeout: Duration,
     pub session_timeout: Duration,
     pub client: ClientSettings,
@@ -64,6 +65,7 @@ impl Default for Broker {
             partitions: 12,
             replication: 0,
             create_topics: true,
+            hosts: HostCount::One,
             transaction_timeout: Duration::from_secs(10),
             session_timeout: Duration::from_secs(10),
             client: ClientSettings::default(),
@@ -280,6 +282,10 @@ fn check_broker(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileErr
         let problem = "it says nothing, and broker.kind is \"kafka\"".to_owned();
         let cure = "name brokers of the cluster, like \"kafka-1:9092,kafka-2:9092\"".to_owned();
         mistakes.push(source.mistake("broker.bootstrap", problem, cure));
+    }
+    if broker.kind == BrokerKind::Embedded && broker.hosts == HostCount::Several {
+        let problem = "several hosts cannot share an embedded broker, which lies in the folder of one".to_owned();
+        mistakes.push(source.mistake("broker.hosts", problem, "set broker.kind = \"kafka\"".to_owned()));
     }
     if broker.partitions == 0 {
         let problem = "a topic has at least one partition".to_owned();

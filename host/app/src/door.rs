@@ -168,6 +168,7 @@ fn refused_start(error: host_engine::StartError) -> Refusal {
         host_engine::StartError::BodyTooLarge { bytes_max } => Refusal::TooLarge { what: "body", bytes_max },
         host_engine::StartError::Busy { backlog } => Refusal::Busy { backlog },
         host_engine::StartError::Store(error) => Refusal::NotReady(error.to_string()),
+        host_engine::StartError::Broker(error) => Refusal::NotReady(error.to_string()),
         host_engine::StartError::Stopped(error) => Refusal::Stopped(error.to_string()),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use host_core::limits::Limits;
+use host_core::manifest::Grant;
 use host_engine::clock::{Clock, SystemClock};
 use host_engine::commit::Commit;
 use host_engine::failpoint::{FailPoint, FailPoints};
@@ -20,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::compiler;
-use crate::config::Config;
+use crate::config::{Config, HostCount};
 use crate::descriptors;
 use crate::door::HostDoor;
 use crate::use_cases::UseCases;
@@ -187,12 +188,26 @@ async fn open_plugins(config: &Config, fail_points: &Arc<FailPoints>) -> anyhow:
     let mut options = PluginsOptions::new(config.plugins_dir.clone(), config.data_dir.join("artefacts"));
     options.calls_at_once_max = u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX);
     options.compiler = compiler::compiler(&config.limits);
+    if config.broker.hosts == HostCount::Several {
+        options.withheld.push((Grant::KeyValue, NOT_SHARED));
+    }
     if fail_points.is_armed(FailPoint::DuringReload) {
         let fail_points = fail_points.clone();
         options.before_replacing = Some(Hook::new(move || fail_points.hit(FailPoint::DuringReload)));
     }
-    Ok(Plugins::open(options).await?)
+    let plugins = Plugins::open(options).await?;
+    // Known at the start, this is a mistake in the configuration; a plugin that comes later is rejected by itself.
+    let snapshot = plugins.snapshot();
+    let is_withheld = |reason: &Option<String>| reason.as_ref().is_some_and(|reason| reason.contains(NOT_SHARED));
+    if let Some(plugin) = snapshot.plugins.iter().find(|plugin| is_withheld(&plugin.reason)) {
+        anyhow::bail!("step {} {}", plugin.name(), plugin.reason.as_deref().unwrap_or_default());
+    }
+    Ok(plugins)
 }
+
+/// Why a step has no key-values where hosts share the work.
+const NOT_SHARED: &str = "broker.hosts is \"several\": what an embedded store keeps under its keys no other host would see; \
+    let one host do the work (broker.hosts = \"one\"), or the step do without";
 
 fn message_limits(config: &Config) -> Limits {
     Limits {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use host_broker::Broker;
 use host_broker::drivers::embedded::{EmbeddedBroker, EmbeddedOptions};
-use host_broker::drivers::kafka::{KafkaBroker, KafkaOptions};
+use host_broker::drivers::kafka::{Hosts, KafkaBroker, KafkaOptions};
 use host_core::id::Lsn;
 use host_core::table::{Batch, Durability, Table, Tables};
 use host_core::unit::Unit;
@@ -22,7 +22,7 @@ use host_store::embedded::EmbeddedStore;
 use host_store::{JointStore, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{BrokerKind, Config, StoreKind};
+use crate::config::{BrokerKind, Config, HostCount, StoreKind};
 
 /// The rooms behind the engine.
 pub struct Wired {
@@ -61,10 +61,17 @@ fn kafka(
         anyhow::bail!("the data folder {folder} belongs to an embedded broker; name another one (data-dir) for Kafka");
     }
     let broker = KafkaBroker::open(kafka_options(config))?;
-    broker.take_cluster()?;
+    let is_shared = config.broker.hosts == HostCount::Several;
+    if !is_shared {
+        broker.take_cluster()?;
+    }
     broker.recover_rows(&*tables)?;
-    let store = Arc::new(EmbeddedStore::open(tables.clone())?);
+    let open = if is_shared { EmbeddedStore::open_followed } else { EmbeddedStore::open };
+    let store = Arc::new(open(tables.clone())?);
     let last = recover_journal(&broker, &store, &*tables)?;
+    if is_shared {
+        broker.begin_following(&*tables)?;
+    }
     let broker = Arc::new(broker);
     let commit = Joint::start(store.clone(), broker.clone(), tables, clock, fail_points, last)
         .context("starting the thread that commits")?;
@@ -80,6 +87,10 @@ fn kafka_options(config: &Config) -> KafkaOptions {
         partitions: i32::from(broker.partitions),
         replication: if broker.replication == 0 { -1 } else { i32::from(broker.replication) },
         create_topics: broker.create_topics,
+        hosts: match broker.hosts {
+            HostCount::One => Hosts::One,
+            HostCount::Several => Hosts::Several,
+        },
         transaction_timeout: broker.transaction_timeout,
         session_timeout: broker.session_timeout,
         message_bytes_max,

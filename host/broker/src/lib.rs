@@ -28,6 +28,8 @@ pub struct Capabilities {
     pub delays: bool,
     /// Messages of one key are delivered one at a time, in order.
     pub order_per_key: bool,
+    /// Other hosts may work with the same topics: what this one knows of sagas may be behind what they did.
+    pub has_other_hosts: bool,
 }
 
 /// How long a topic keeps its messages.
@@ -87,6 +89,32 @@ pub trait Broker: Send + Sync + 'static {
     /// gone or out with a consumer.
     async fn claim(&self, topic: &TopicName, key: &str) -> Result<Option<Delivery>, Error>;
 
+    /// The same of a message that is at hand here; it joins nobody and asks nobody. Where hosts share the work each looks
+    /// at what it has.
+    async fn claim_here(&self, topic: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {
+        self.claim(topic, key).await
+    }
+
+    /// Whether messages of this topic and key are this host's to handle now.
+    fn is_here(&self, _topic: &TopicName, _key: &str) -> bool {
+        true
+    }
+
+    /// Whether a host other than this one consumes a topic now.
+    async fn is_consumed_elsewhere(&self, _topic: &TopicName) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// Wait until what every host had committed when this was called is in the tables here. Cancel-safe.
+    async fn catch_up(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The tables hold everything that any host had committed then. None where no other host writes.
+    fn as_of(&self) -> Option<Timestamp> {
+        None
+    }
+
     /// Forget what retention allows; a bounded piece of work. Answers how many messages went.
     async fn retain(&self, now: Timestamp) -> Result<usize, Error>;
 }
@@ -111,6 +139,15 @@ pub struct Delivery {
     pub ack: Ack,
     /// The broker may have delivered this message before.
     pub redelivered: bool,
+}
+
+/// What hosts have committed, on its way into the tables of one of them.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// In the order in which they were committed, saga by saga.
+    pub records: Vec<Record>,
+    /// Rows of the store's tables, and how far these are with them.
+    pub rows: Batch,
 }
 
 /// A message that was looked at.
@@ -163,6 +200,24 @@ pub trait JointBroker: Broker {
     /// journal's records of this batch, before it returns: what the tables then hold is a copy. After an error nothing
     /// more may be staged.
     fn seal(&self, open: Self::Open, lsn: Lsn, journal: &[Record], batch: &mut Batch) -> Result<(), Error>;
+
+    /// Whether tables are written by following what all hosts commit, with `next_page`, rather than batch by batch.
+    fn is_followed(&self) -> bool {
+        false
+    }
+
+    /// The next page for the tables. Blocks; none when the broker is stopped.
+    fn next_page(&self) -> Option<Page> {
+        None
+    }
+
+    /// The last page is in the tables.
+    fn page_written(&self) {}
+
+    /// The last of this host's batches up to which all are in the tables that are written by following.
+    fn reached(&self) -> Option<Lsn> {
+        None
+    }
 
     /// What a write of a batch waits for.
     fn durability(&self) -> Durability {

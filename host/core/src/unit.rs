@@ -21,9 +21,11 @@ pub struct Unit {
     pub records: SmallVec<[Record; 2]>,
     pub publishes: SmallVec<[Publish; 1]>,
     pub park: Option<Parked>,
-    pub unpark: Option<ParkedId>,
+    pub unpark: SmallVec<[ParkedId; 1]>,
     pub key_values: Option<KeyValueTxn>,
     pub remember_signal: Option<RememberedSignal>,
+    /// A remembered signal whose time is over.
+    pub forget_signal: Option<WaitKey>,
     pub mark: Option<Mark>,
     pub unmark: Option<GlobalId>,
 }

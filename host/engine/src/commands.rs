@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::lanes::next_delivery;
 use crate::limits::COMMANDS_IN_FLIGHT_MAX;
-use crate::parking::{self, Error, submit};
+use crate::parking::{self, Error, acknowledge, submit};
 use crate::settle::settle_uncalled;
-use crate::topics;
+use crate::topics::{self, OnKey, Waits};
 
 /// For which sagas an act makes sense; the text names them.
 pub(crate) fn possible(verb: Verb, saga: &Saga) -> Result<(), &'static str> {
@@ -50,6 +50,9 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Resul
         Subscription { group: "saga".to_owned(), topic: topics::commands(), in_flight_max: COMMANDS_IN_FLIGHT_MAX };
     let mut consumer = context.broker.subscribe(subscription).await?;
     while let Some(delivery) = next_delivery(&mut *consumer, &stop).await {
+        if !parking::caught_up(&context, &stop).await {
+            return Ok(());
+        }
         let bytes = delivery.message.payload.encode();
         match serde_json::from_slice::<Mark>(&bytes) {
             Ok(mark) => act(&context, mark, delivery.ack).await?,
@@ -59,11 +62,6 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Resul
             }
         }
     }
-    Ok(())
-}
-
-async fn acknowledge(context: &Context, ack: Ack) -> Result<(), Error> {
-    submit(context, Unit { ack: Some(ack), ..Unit::default() }).await?;
     Ok(())
 }
 
@@ -81,6 +79,9 @@ async fn act(context: &Context, mark: Mark, ack: Ack) -> Result<(), Error> {
     if let Some(letter) = &saga.letter {
         let at = saga.at;
         return act_on_letter(context, &saga, letter.clone(), at.1, mark, ack).await;
+    }
+    if context.has_other_hosts() {
+        return send_to_holder(context, &saga, mark, ack).await;
     }
     act_on_message(context, &saga, mark, ack).await
 }
@@ -162,16 +163,13 @@ async fn act_on_message(context: &Context, saga: &Saga, mark: Mark, ack: Ack) ->
         if let Some(parked) = context.store.parked_message(&id).await?
             && let Some(envelope) = parking::envelope(context, &parked)
         {
-            let mut unit = Unit { ack: Some(ack), unpark: Some(id), ..Unit::default() };
+            let mut unit = Unit { ack: Some(ack), unpark: [id].into(), ..Unit::default() };
             moved(context, &mut unit, &parked.message, &envelope, mark);
             submit(context, unit).await?;
             return Ok(());
         }
     }
-    let (position, direction) = saga.at;
-    let step = saga.steps.get(usize::from(position.0)).map(|step| &step.address);
-    if let Some(address) = step {
-        let topic = address.topic(direction.topic_kind());
+    if let Some(topic) = topic_of(saga) {
         if let Some(delivery) = context.broker.claim(&topic, saga.global_id.as_str()).await? {
             match parking::decoded(context, &delivery.message) {
                 Some(envelope) => {
@@ -188,6 +186,84 @@ async fn act_on_message(context: &Context, saga: &Saga, mark: Mark, ack: Ack) ->
     // Out with a plugin, or keyed by its step's own ordering key: the message meets the mark when it comes by.
     context.marks.insert(mark.clone());
     submit(context, Unit { ack: Some(ack), mark: Some(mark), ..Unit::default() }).await?;
+    Ok(())
+}
+
+/// The topic on which the saga's message is or was last.
+fn topic_of(saga: &Saga) -> Option<TopicName> {
+    let (position, direction) = saga.at;
+    let step = saga.steps.get(usize::from(position.0))?;
+    Some(step.address.topic(direction.topic_kind()))
+}
+
+/// Where hosts share the work, only the one that has the saga's message may touch it: the owner of the key that it
+/// waits for is told, or all are by a mark. What lies where no host serves is taken from here.
+async fn send_to_holder(context: &Context, saga: &Saga, mark: Mark, ack: Ack) -> Result<(), Error> {
+    if let Some(waiting) = &saga.waiting {
+        let waits = Waits::of(&message_id(saga));
+        let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+        unit.publishes.push(topics::on_key(&OnKey::Acted { key: waiting.key.clone(), acted: mark, waits }));
+        submit(context, unit).await?;
+        return Ok(());
+    }
+    let is_elsewhere = match topic_of(saga) {
+        Some(topic) => context.broker.is_consumed_elsewhere(&topic).await?,
+        None => true,
+    };
+    if !is_elsewhere {
+        return act_on_message(context, saga, mark, ack).await;
+    }
+    submit(context, Unit { ack: Some(ack), mark: Some(mark), ..Unit::default() }).await?;
+    Ok(())
+}
+
+/// An act on a message that waits, by the host that owns the key. If it waits no more, the act finds it where it is.
+pub(crate) async fn act_on_parked(context: &Context, id: ParkedId, mark: Mark, ack: Ack) -> Result<(), Error> {
+    let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+    let _turn = context.parking.turn.lock().await;
+    let parked = context.store.parked_message(&id).await?;
+    match parked.and_then(|parked| Some((parking::envelope(context, &parked)?, parked))) {
+        Some((envelope, parked)) => {
+            unit.unpark.push(id);
+            moved(context, &mut unit, &parked.message, &envelope, mark);
+        }
+        None => unit.publishes.push(topics::command(&mark)),
+    }
+    submit(context, unit).await?;
+    Ok(())
+}
+
+/// Where hosts share the work: keep to the marks that any of them sets, until `stop`. A message that rests here meets its
+/// mark at once, any other when it comes by.
+pub(crate) async fn run_marks(context: Arc<Context>, stop: CancellationToken) -> Result<(), Error> {
+    let mut state = context.commit.state();
+    let mut seen: Vec<Mark> = Vec::new();
+    loop {
+        tokio::select! {
+            changed = state.changed() => if changed.is_err() { return Ok(()) },
+            () = stop.cancelled() => return Ok(()),
+        }
+        let marks = context.store.marks().await?;
+        context.marks.replace(&marks);
+        for mark in marks.iter().filter(|mark| !seen.contains(mark)) {
+            meet_at_rest(&context, mark).await?;
+        }
+        seen = marks;
+    }
+}
+
+async fn meet_at_rest(context: &Context, mark: &Mark) -> Result<(), Error> {
+    let journal = context.store.journal(&mark.global_id).await?;
+    let Some(topic) = Saga::fold(&journal).as_ref().and_then(topic_of) else { return Ok(()) };
+    let Some(delivery) = context.broker.claim_here(&topic, mark.global_id.as_str()).await? else { return Ok(()) };
+    let Some(envelope) = parking::decoded(context, &delivery.message) else {
+        context.broker.release(delivery.ack);
+        return Ok(());
+    };
+    let unmark = Some(mark.global_id.clone());
+    let mut unit = Unit { ack: Some(delivery.ack), unmark, ..Unit::default() };
+    moved(context, &mut unit, &delivery.message, &envelope, mark.clone());
+    submit(context, unit).await?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use host_core::id::Lsn;
 use host_core::unit::Unit;
 use host_store::Committed;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use joint::Joint;
 
@@ -30,6 +30,9 @@ pub trait Commit: Send + Sync + 'static {
     /// Follow the journal: every durable batch from now on, in order. Bounded: a follower that does not keep up holds
     /// the commits back, so nothing is lost and nothing grows.
     fn follow(&self) -> mpsc::Receiver<Arc<Committed>>;
+
+    /// Changes when other hosts may have changed what waits, or the marks. Never where there are none.
+    fn state(&self) -> watch::Receiver<u64>;
 }
 
 /// Why a unit was not taken now. Nothing of it was applied.

@@ -58,6 +58,11 @@ impl Context {
         self.clock.now()
     }
 
+    /// Whether other hosts work with the same topics.
+    pub(crate) fn has_other_hosts(&self) -> bool {
+        self.broker.capabilities().has_other_hosts
+    }
+
     /// What the saga's definition says about failures. A definition that is gone leaves the defaults, the strictest.
     pub(crate) fn policy(&self, meta: &Meta) -> Policy {
         let definition = meta.use_case.as_ref().and_then(|reference| self.use_cases.version(reference));

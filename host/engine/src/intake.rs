@@ -10,9 +10,10 @@ use host_core::id::{Digest, Direction, GlobalId, StepAddress};
 use host_core::json::Json;
 use host_core::record::{Event, Record};
 use host_core::saga::{CallState, Saga};
-use host_core::unit::Payload;
+use host_core::unit::{Mark, Payload};
 
 use crate::context::Context;
+use crate::parking::Error;
 use crate::strangers::Turn;
 
 /// What has to be done with a delivery.
@@ -46,7 +47,7 @@ pub(crate) async fn intake(
     direction: Direction,
     delivery: &mut Delivery,
     turn: &mut Option<Turn>,
-) -> Result<Work, host_store::Error> {
+) -> Result<Work, Error> {
     let envelope = match take_envelope(context, address, direction, delivery) {
         Ok(envelope) => envelope,
         Err(error) => {
@@ -58,6 +59,7 @@ pub(crate) async fn intake(
     let mut first = First::No;
     if !trusted {
         *turn = Some(context.strangers.turn(&envelope.meta.global_id).await);
+        context.broker.catch_up().await?;
         let journal = context.store.journal(&envelope.meta.global_id).await?;
         match admit(context, Saga::fold(&journal).as_ref(), &envelope, delivery.redelivered) {
             Admission::New => first = First::Yes,
@@ -67,7 +69,9 @@ pub(crate) async fn intake(
             }
         }
     }
-    if let Some(mark) = context.marks.get(&envelope.meta.global_id) {
+    if let Some(mark) = context.marks.get(&envelope.meta.global_id)
+        && stands(context, &mark).await?
+    {
         return Ok(decide_with(envelope, Input::Acted(mark), first));
     }
     // The policy is looked up only for a saga that has a deadline.
@@ -81,6 +85,15 @@ pub(crate) async fn intake(
             None => Ok(decide_with(envelope, Input::NeverRan, first)),
         },
     }
+}
+
+/// Whether no message of the saga has met the mark yet: where hosts share the work another one may have seen to it.
+async fn stands(context: &Context, mark: &Mark) -> Result<bool, Error> {
+    if !context.has_other_hosts() {
+        return Ok(true);
+    }
+    context.broker.catch_up().await?;
+    Ok(context.store.marks().await?.contains(mark))
 }
 
 fn decide_with(envelope: Arc<Envelope>, input: Input, first: First) -> Work {
@@ -154,12 +167,13 @@ fn from_abroad(context: &Context, saga: &Saga) -> Admission {
 }
 
 /// What the message's compensation log, or failing that the journal, says of this step's `handle`. None: it never ran.
-async fn pinned(context: &Context, envelope: &Envelope) -> Result<Option<Pinned>, host_store::Error> {
+async fn pinned(context: &Context, envelope: &Envelope) -> Result<Option<Pinned>, Error> {
     let position = envelope.meta.position();
     if let Some(entry) = envelope.meta.compensation_entry(position) {
         return Ok(Some(Pinned { digest: entry.digest, log: entry.log.clone() }));
     }
     // A service between us that dropped what it did not know: the journal still has it.
+    context.broker.catch_up().await?;
     let journal = context.store.journal(&envelope.meta.global_id).await?;
     let done = journal.iter().rev().find_map(|record| done_handle(record, envelope));
     Ok(done)

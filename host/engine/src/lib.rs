@@ -155,6 +155,9 @@ impl Engine {
         engine.service(workers, "signals", parking::run_signals(context.clone(), stop.clone()));
         engine.service(workers, "time-outs", parking::run_time_outs(context.clone(), stop.clone()));
         engine.service(workers, "commands", commands::run(context.clone(), stop.clone()));
+        if context.has_other_hosts() {
+            engine.service(workers, "marks", commands::run_marks(context.clone(), stop.clone()));
+        }
         engine.service(workers, "sweeper", sweeper::run(context.clone(), stop.clone()));
         let retention = sweeper::run_retention(context.clone(), options.finished_kept, stop.clone());
         engine.service(workers, "retention", retention);

@@ -20,6 +20,10 @@ pub const HANDS_WAITING_MAX: usize = 4;
 pub const RELEASE_BATCH_MAX: usize = 256;
 /// Deliveries of commands and signals that may be out at once.
 pub const COMMANDS_IN_FLIGHT_MAX: usize = 16;
+/// Before the end of a wait that was asked for is asked for again: longer than a transaction and a rebalance take.
+pub const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// Between two looks whether ends of waits that were asked for have come.
+pub const ASKED_PAUSE: Duration = Duration::from_millis(50);
 /// How often the backlog is counted and topics without a server are searched for passed deadlines.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Messages of one unserved topic that one sweep looks at.
@@ -29,6 +33,8 @@ pub const RETENTION_INTERVAL: Duration = Duration::from_secs(10);
 /// Sagas that one run of retention removes: one batch, and commits wait for a batch of thousands of rows as long as for
 /// ten syncs.
 pub const RETENTION_SAGAS_MAX: usize = 256;
+/// Remembered signals that one run of retention looks at where hosts share the work: each that is over is a message.
+pub const SIGNALS_FORGOTTEN_MAX: usize = 1_024;
 /// From one full run to the next, at least. It rests as long as the run took, so that a backlog of old sagas takes no
 /// more than half a processor.
 pub const RETENTION_REST_MIN: Duration = Duration::from_millis(1);

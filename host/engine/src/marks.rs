@@ -29,6 +29,13 @@ impl Marks {
         self.marks.read().get(global_id).cloned()
     }
 
+    /// These are all there are.
+    pub(crate) fn replace(&self, all: &[Mark]) {
+        let mut marks = self.marks.write();
+        *marks = all.iter().map(|mark| (mark.global_id.clone(), mark.clone())).collect();
+        self.count.store(marks.len(), Ordering::Release);
+    }
+
     pub(crate) fn insert(&self, mark: Mark) {
         let mut marks = self.marks.write();
         marks.insert(mark.global_id.clone(), mark);

@@ -48,16 +48,16 @@ impl Pipeline {
         let mut turn = None;
         let work = match intake(context, &manifest.address, direction, &mut delivery, &mut turn).await {
             Ok(work) => work,
-            Err(error) => match error.remedy() {
-                // Nothing changes that by itself: the message is put before a person, and its topic goes on.
-                Remedy::Operator | Remedy::GiveUp => Work::Undecodable { global_id: None, reason: error.to_string() },
-                Remedy::AfterRestart => {
-                    tracing::error!(%error, step = %manifest.address, "the store cannot be read, a message is given back");
-                    tokio::time::sleep(UNREADABLE_PAUSE).await;
-                    context.broker.release(delivery.ack);
-                    return;
-                }
-            },
+            // Nothing changes that by itself: the message is put before a person, and its topic goes on.
+            Err(parking::Error::Store(error)) if error.remedy() != Remedy::AfterRestart => {
+                Work::Undecodable { global_id: None, reason: error.to_string() }
+            }
+            Err(error) => {
+                tracing::error!(%error, step = %manifest.address, "the journal cannot be read, a message is given back");
+                tokio::time::sleep(UNREADABLE_PAUSE).await;
+                context.broker.release(delivery.ack);
+                return;
+            }
         };
         let Delivery { message, ack, redelivered: _ } = delivery;
         context.fail_points.hit(FailPoint::BeforeExecute);
@@ -209,9 +209,10 @@ impl Pipeline {
         }
     }
 
-    /// A message was parked: its signal may have come before it.
+    /// A message was parked: its signal may have come before it. Where hosts share the work, its unit tells the one that
+    /// owns the key.
     async fn parked(&self, parked: Option<Parked>) -> Result<(), Stopped> {
-        let Some(parked) = parked else { return Ok(()) };
+        let Some(parked) = parked.filter(|_| !self.context.has_other_hosts()) else { return Ok(()) };
         match meet_remembered_signal(&self.context, &parked).await {
             Ok(()) => Ok(()),
             Err(parking::Error::Stopped(stopped)) => Err(stopped),

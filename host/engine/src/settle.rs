@@ -12,6 +12,7 @@ use host_core::time::Timestamp;
 use host_core::unit::{Attempts, Cause, Headers, Message, Parked, ParkedId, Payload, Publish, Unit};
 
 use crate::context::{Context, moment_at};
+use crate::topics::{self, OnKey, Waits};
 
 /// The call that a transition came from.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +68,10 @@ pub(crate) fn settle(
         Next::Again { due, attempts } => unit.publishes.push(again(message, due, attempts, now)),
         Next::Park { key, reason, until, on_timeout } => {
             context.parking.expect_due(until);
+            if context.has_other_hosts() {
+                let parked = Waits::of(&envelope.meta.message_id());
+                unit.publishes.push(topics::on_key(&OnKey::Parked { key: key.clone(), parked }));
+            }
             unit.park = Some(Parked {
                 id: ParkedId { key, message_id: envelope.meta.message_id() },
                 message: message.clone(),

@@ -8,6 +8,7 @@ use host_core::envelope::{self, Envelope};
 use host_core::id::{GlobalId, Lsn, UseCaseName};
 use host_core::json::Json;
 use host_core::limits;
+use host_core::time::Timestamp;
 use host_core::unit::{Ack, Publish, Unit};
 use host_core::use_case::UseCase;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +54,8 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] host_store::Error),
     #[error(transparent)]
+    Broker(#[from] host_broker::Error),
+    #[error(transparent)]
     Stopped(#[from] Stopped),
 }
 
@@ -91,10 +94,32 @@ impl Starts {
         }
         let _one_at_a_time = self.lock(&global_id).lock().await;
         let _no_stranger = context.strangers.turn(&global_id).await;
+        context.broker.catch_up().await?;
         if !context.store.journal(&global_id).await?.is_empty() {
             return Ok(Started { global_id, existed: true, lsn: None });
         }
+        if context.has_other_hosts() {
+            return Ok(self.begin_from_outside(global_id, &use_case, start).await?);
+        }
         Ok(self.begin(global_id, &use_case, start, None).await?)
+    }
+
+    /// Where hosts share the work, another one may be asked for the same saga at this moment. The first message goes out
+    /// as one from outside: the host that owns its key begins the saga, and drops what comes second.
+    async fn begin_from_outside(
+        &self,
+        global_id: GlobalId,
+        use_case: &UseCase,
+        start: Start,
+    ) -> Result<Started, Stopped> {
+        let context = &*self.context;
+        let envelope = first_envelope(&global_id, use_case, start, context.now());
+        let mut message = address(context, Arc::new(envelope));
+        message.headers.foreign = true;
+        let mut unit = Unit::default();
+        unit.publishes.push(Publish { message, due: None });
+        let lsn = submit(context, unit).await?;
+        Ok(Started { global_id, existed: false, lsn })
     }
 
     /// The unit that starts a saga.
@@ -107,15 +132,7 @@ impl Starts {
     ) -> Result<Started, Stopped> {
         let context = &*self.context;
         let now = context.now();
-        let envelope = Envelope::try_start(envelope::Start {
-            global_id: global_id.clone(),
-            steps: use_case.steps.clone(),
-            body: start.body,
-            use_case: Some(use_case.reference()),
-            deadline: use_case.deadline.map(|span| now.plus(span)),
-            trace: start.traceparent.map(|parent| (parent, start.tracestate)),
-        })
-        .expect("a checked use case has steps within the bounds");
+        let envelope = first_envelope(&global_id, use_case, start, now);
         let mut unit = Unit { ack, ..Unit::default() };
         unit.records.push(started(&envelope, now));
         unit.publishes.push(Publish { message: address(context, Arc::new(envelope)), due: None });
@@ -171,6 +188,18 @@ impl Starts {
         }
         Ok(())
     }
+}
+
+fn first_envelope(global_id: &GlobalId, use_case: &UseCase, start: Start, now: Timestamp) -> Envelope {
+    Envelope::try_start(envelope::Start {
+        global_id: global_id.clone(),
+        steps: use_case.steps.clone(),
+        body: start.body,
+        use_case: Some(use_case.reference()),
+        deadline: use_case.deadline.map(|span| now.plus(span)),
+        trace: start.traceparent.map(|parent| (parent, start.tracestate)),
+    })
+    .expect("a checked use case has steps within the bounds")
 }
 
 /// The id of the saga that a message starts, made from the message's place. Where that is too long the topic is cut and

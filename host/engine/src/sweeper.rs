@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use host_core::decide::{Input, is_past_deadline};
 use host_core::id::TopicName;
+use host_core::time::Timestamp;
 use host_core::unit::{Offset, Unit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::lanes::backlog;
-use crate::limits::{RETENTION_INTERVAL, RETENTION_REST_MIN, RETENTION_SAGAS_MAX, SWEEP_INTERVAL, SWEEP_MESSAGES_MAX};
+use crate::limits::{
+    RETENTION_INTERVAL, RETENTION_REST_MIN, RETENTION_SAGAS_MAX, SIGNALS_FORGOTTEN_MAX, SWEEP_INTERVAL, SWEEP_MESSAGES_MAX,
+};
 use crate::parking::{Error, decoded, submit};
 use crate::settle::settle_uncalled;
+use crate::topics::{self, OnKey};
 
 /// Count and sweep until `stop`.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Result<(), Error> {
@@ -22,6 +26,12 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Resul
         let (waiting, unserved) = backlog(&*context.broker).await?;
         context.metrics.backlog.set(waiting);
         for topic in unserved {
+            // One host does it, and only what no other host serves.
+            if context.has_other_hosts()
+                && (!context.broker.is_here(&topics::commands(), "") || context.broker.is_consumed_elsewhere(&topic).await?)
+            {
+                continue;
+            }
             sweep(&context, &topic).await?;
         }
         tokio::select! {
@@ -47,6 +57,20 @@ async fn sweep(context: &Context, topic: &TopicName) -> Result<(), Error> {
     Ok(())
 }
 
+/// Where hosts share the work, the one that owns a key forgets its signal.
+async fn forget_signals(context: &Context, now: Timestamp) -> Result<(), Error> {
+    let mut unit = Unit::default();
+    for key in context.store.expired_signals(now, SIGNALS_FORGOTTEN_MAX).await? {
+        if context.broker.is_here(&topics::signals(), key.as_str()) {
+            unit.publishes.push(topics::on_key(&OnKey::Expired { key, expired: now }));
+        }
+    }
+    if !unit.publishes.is_empty() {
+        submit(context, unit).await?;
+    }
+    Ok(())
+}
+
 /// Let retention forget until `stop`.
 pub(crate) async fn run_retention(
     context: Arc<Context>,
@@ -56,10 +80,13 @@ pub(crate) async fn run_retention(
     loop {
         let began = Instant::now();
         let now = context.now();
-        let before = host_core::time::Timestamp::from_ms(
+        let before = Timestamp::from_ms(
             now.as_ms().saturating_sub(u64::try_from(finished.as_millis()).unwrap_or(u64::MAX)),
         );
         let removed = context.store.retain(before, now, RETENTION_SAGAS_MAX).await?;
+        if context.has_other_hosts() {
+            forget_signals(&context, now).await?;
+        }
         context.broker.retain(now).await?;
         let pause =
             if removed < RETENTION_SAGAS_MAX { RETENTION_INTERVAL } else { began.elapsed().max(RETENTION_REST_MIN) };

@@ -41,6 +41,8 @@ pub enum Rejection {
     OtherVersion { found: String, wanted: &'static str },
     #[error("{}", ungranted(.0))]
     NotGranted(Vec<(String, host_core::manifest::Grant)>),
+    #[error("is granted {} by its manifest, and {reason}", .grant.as_str())]
+    Withheld { grant: host_core::manifest::Grant, reason: &'static str },
     #[error("imports what no host serves: {}; a step may import saga:step, wasi:logging, wasi:config, wasi:keyvalue and \
          wasi 0.2 itself", .0.join(", "))]
     UnknownImports(Vec<String>),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use host_core::id::StepAddress;
-use host_core::manifest::Manifest;
+use host_core::manifest::{Grant, Manifest};
 use host_core::outcome::{Answer, Fault, FaultKind};
 use tokio::sync::Notify;
 use tokio::sync::watch::{Receiver, Sender};
@@ -49,6 +49,9 @@ pub struct PluginsOptions {
     pub idle_instances_max: u32,
     /// Bytes of a plugin file.
     pub plugin_bytes_max: u64,
+    /// Grants that this host cannot honour, each with the reason and the cure: a plugin whose manifest has one is
+    /// rejected with it.
+    pub withheld: Vec<(Grant, &'static str)>,
     /// Who compiles plugins. Here, unless there is a program for it.
     pub compiler: Compiler,
     /// Called when a new version of a plugin that serves is good and has not taken its place yet. Nobody needs it but
@@ -80,6 +83,7 @@ impl PluginsOptions {
             calls_at_once_max: limits::CALLS_AT_ONCE_DEFAULT,
             idle_instances_max: limits::IDLE_INSTANCES_DEFAULT,
             plugin_bytes_max: limits::PLUGIN_BYTES_MAX_DEFAULT,
+            withheld: Vec::new(),
             compiler: Compiler::Here,
             before_replacing: None,
         }
@@ -96,6 +100,7 @@ pub struct Plugins {
 struct Shared {
     dir: PathBuf,
     plugin_bytes_max: u64,
+    withheld: Vec<(Grant, &'static str)>,
     before_replacing: Option<Hook>,
     sandboxes: Sandboxes,
     long_calls: LongCalls,
@@ -123,6 +128,7 @@ impl Plugins {
         let shared = Arc::new(Shared {
             dir: options.dir,
             plugin_bytes_max: options.plugin_bytes_max,
+            withheld: options.withheld,
             before_replacing: options.before_replacing,
             sandboxes,
             long_calls: LongCalls::default(),

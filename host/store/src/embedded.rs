@@ -25,7 +25,7 @@ use crate::{Committed, Conflict, Error, JointStore, Snapshot, Statistics, Store}
 pub use format::FORMAT;
 use overlay::{Known, Overlay};
 use progress::{Family, Progress};
-use waiting::{Change, Waiting};
+use waiting::{Change, Waiting, Writer};
 
 /// The embedded store.
 pub struct EmbeddedStore {
@@ -53,13 +53,22 @@ pub struct Open {
 impl EmbeddedStore {
     /// Open over tables of this format, which are marked with it if they are empty.
     pub fn open(tables: Arc<dyn Tables>) -> Result<Self, Error> {
+        Self::open_as(tables, Writer::Here)
+    }
+
+    /// The same over tables that are written by following what several hosts commit.
+    pub fn open_followed(tables: Arc<dyn Tables>) -> Result<Self, Error> {
+        Self::open_as(tables, Writer::Follower)
+    }
+
+    fn open_as(tables: Arc<dyn Tables>, writer: Writer) -> Result<Self, Error> {
         format::check(&*tables)?;
         let last_lsn = read_lsn(&*tables, keys::META_LAST_LSN)?;
         let progress = Arc::new(Progress::new(last_lsn));
         let inner = Inner {
             overlay: Arc::new(Overlay::new(progress.clone())),
             progress,
-            waiting: Waiting::open(&*tables)?,
+            waiting: Waiting::open(&*tables, writer)?,
             projector: Mutex::new(Projector::open(&*tables)?),
             tables,
             last_lsn,
@@ -135,6 +144,10 @@ impl Store for EmbeddedStore {
     async fn signal(&self, key: &WaitKey, now: Timestamp) -> Result<Option<RememberedSignal>, Error> {
         self.inner.progress.family_written(Family::Signals).await?;
         waiting::signal(&*self.inner.tables, key, now)
+    }
+
+    async fn expired_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<WaitKey>, Error> {
+        self.blocking(move |inner| inner.waiting.expired(&*inner.tables, now, limit)).await
     }
 
     async fn marks(&self) -> Result<Vec<Mark>, Error> {
@@ -216,6 +229,13 @@ impl JointStore for EmbeddedStore {
         self.inner.waiting.seal(&*self.inner.tables, changes, batch);
         batch.put(Table::Meta, keys::META_LAST_LSN, keys::lsn(lsn));
         records
+    }
+
+    fn follow(&self, records: &[Record], lsn: Lsn, batch: &mut Batch) -> Result<(), Error> {
+        self.inner.waiting.recount(&*self.inner.tables, batch)?;
+        journal::seal(records, lsn, batch);
+        batch.put(Table::Meta, keys::META_LAST_LSN, keys::lsn(lsn));
+        Ok(())
     }
 
     fn written(&self, lsn: Lsn) {

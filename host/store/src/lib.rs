@@ -58,6 +58,10 @@ pub trait Store: Send + Sync + 'static {
     /// A signal that is remembered for `key`, if its time is not over.
     async fn signal(&self, key: &WaitKey, now: Timestamp) -> Result<Option<RememberedSignal>, Error>;
 
+    /// Remembered signals whose time is over, at most `limit` rows looked at a call, in turn. Where hosts share a store's
+    /// rows `retain` leaves them, and the host that owns a key forgets its signal.
+    async fn expired_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<WaitKey>, Error>;
+
     /// Acts that no message has met yet.
     async fn marks(&self) -> Result<Vec<Mark>, Error>;
 
@@ -127,6 +131,11 @@ pub trait JointStore: Store {
     /// Turn what was staged into writes. `lsn` is the last unit's. Returns the records for those who follow the
     /// journal.
     fn seal(&self, open: Self::Open, lsn: Lsn, batch: &mut Batch) -> Vec<Record>;
+
+    /// Add to a batch what hosts have committed, this one among them; `lsn` is the batch's, and grows from one to the
+    /// next. Rows that are in the batch already were committed with the records. For tables that are written by
+    /// following: units are staged and sealed all the same, and what they seal goes to the other hosts.
+    fn follow(&self, records: &[Record], lsn: Lsn, batch: &mut Batch) -> Result<(), Error>;
 
     /// Everything up to `lsn` is in the tables (and synced).
     fn written(&self, lsn: Lsn);

@@ -55,6 +55,7 @@ keys! {
     "broker.partitions" => broker.partitions, "Kafka: partitions of the topics that the host makes";
     "broker.replication" => broker.replication, "Kafka: copies of the topics that the host makes; 0 takes the cluster's default";
     "broker.create-topics" => broker.create_topics, "Kafka: whether the host may make topics";
+    "broker.hosts" => broker.hosts, "Kafka: `one`, or `several` hosts that share the work of one set of topics";
     "broker.transaction-timeout" => broker.transaction_timeout, "Kafka: how long a transaction may take before the cluster ends it";
     "broker.session-timeout" => broker.session_timeout, "Kafka: how long a host may be silent before its partitions go to others";
     "broker.client" => broker.client, "Kafka: a table of settings of librdkafka: TLS, SASL, buffers";

@@ -91,6 +91,16 @@ choice! {
 }
 
 choice! {
+    /// How many hosts work with one set of topics.
+    HostCount {
+        /// One: a second is refused.
+        One = "one",
+        /// Any number; what a step keeps in key-values then has no place that all of them see.
+        Several = "several",
+    }
+}
+
+choice! {
     /// Who keeps what must survive.
     StoreKind {
         /// A database in the data folder.

@@ -52,7 +52,7 @@ impl EmbeddedBroker {
 #[async_trait]
 impl Broker for EmbeddedBroker {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { atomic_commit: true, delays: true, order_per_key: true }
+        Capabilities { atomic_commit: true, delays: true, order_per_key: true, has_other_hosts: false }
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Consumer>, Error> {

@@ -4,11 +4,13 @@
 //! written, so that a run of steps on one host costs one transaction. The transaction holds every message, every
 //! journal record and the positions of every group concerned; a crash before its commit leaves nothing of it.
 
+mod catch_up;
 mod cluster;
 mod consumer;
 mod copies;
 mod delays;
 mod done_text;
+mod follow;
 mod group;
 mod headers;
 mod held;
@@ -40,10 +42,10 @@ use self::consumer::KafkaConsumer;
 use self::copies::Copies;
 use self::shared::Shared;
 use super::off_thread::off_thread;
-use crate::{Broker, Browsed, Capabilities, Consumer, Delivery, Error, JointBroker, Subscription, TopicState};
+use crate::{Broker, Browsed, Capabilities, Consumer, Delivery, Error, JointBroker, Page, Subscription, TopicState};
 
 pub use self::open::Open;
-pub use self::options::KafkaOptions;
+pub use self::options::{Hosts, KafkaOptions};
 
 /// The Kafka driver. A cheap handle; clones are the same driver.
 #[derive(Clone)]
@@ -63,6 +65,12 @@ impl KafkaBroker {
         self.shared.take_cluster()
     }
 
+    /// Be one of several hosts: bring what all of them commit into these tables, from where they end. Blocks until it is
+    /// known that no host works alone with these topics.
+    pub fn begin_following(&self, tables: &dyn Tables) -> Result<(), Error> {
+        self.shared.begin_following(tables)
+    }
+
     /// Whether these tables are a copy of what a cluster holds.
     pub fn was_here(tables: &dyn Tables) -> Result<bool, Error> {
         copies::were_here(tables)
@@ -80,6 +88,10 @@ impl KafkaBroker {
         copies::recover_records(&self.shared, tables, batch)
     }
 
+    fn has_other_hosts(&self) -> bool {
+        self.shared.options.hosts == Hosts::Several
+    }
+
     async fn off_the_async_threads<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Arc<Shared>) -> Result<T, Error> + Send + 'static,
@@ -92,7 +104,7 @@ impl KafkaBroker {
 #[async_trait]
 impl Broker for KafkaBroker {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { atomic_commit: true, delays: true, order_per_key: true }
+        Capabilities { atomic_commit: true, delays: true, order_per_key: true, has_other_hosts: self.has_other_hosts() }
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Consumer>, Error> {
@@ -123,6 +135,36 @@ impl Broker for KafkaBroker {
         Ok(self.off_the_async_threads(claim).await?.take())
     }
 
+    async fn claim_here(&self, topic: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {
+        if !self.has_other_hosts() {
+            return self.claim(topic, key).await;
+        }
+        let (topic, key) = (topic.clone(), key.to_owned());
+        let shared = self.shared.clone();
+        let claim = move |_: &Arc<Shared>| {
+            let delivery = shared.claim_here(&topic, &key)?;
+            Ok(Unclaimed { shared, delivery })
+        };
+        Ok(self.off_the_async_threads(claim).await?.take())
+    }
+
+    fn is_here(&self, topic: &TopicName, key: &str) -> bool {
+        self.shared.is_here(topic, key)
+    }
+
+    async fn is_consumed_elsewhere(&self, topic: &TopicName) -> Result<bool, Error> {
+        let topic = topic.clone();
+        self.off_the_async_threads(move |shared| shared.is_consumed_elsewhere(&topic)).await
+    }
+
+    async fn catch_up(&self) -> Result<(), Error> {
+        if self.has_other_hosts() { self.shared.catch_up.now().await } else { Ok(()) }
+    }
+
+    fn as_of(&self) -> Option<Timestamp> {
+        self.shared.catch_up.as_of()
+    }
+
     async fn retain(&self, now: Timestamp) -> Result<usize, Error> {
         self.off_the_async_threads(move |shared| shared.forget(now)).await
     }
@@ -139,11 +181,33 @@ impl JointBroker for KafkaBroker {
         self.shared.stage(open, now, unit);
     }
 
-    fn seal(&self, open: Open, _lsn: Lsn, journal: &[Record], batch: &mut Batch) -> Result<(), Error> {
+    fn seal(&self, open: Open, lsn: Lsn, journal: &[Record], batch: &mut Batch) -> Result<(), Error> {
         let copies = Copies::of(&self.shared, journal, batch)?;
         let offsets = self.shared.seal(open, copies.extras())?;
-        copies.told(&offsets, batch);
+        let ends = copies.ends(&offsets);
+        match self.shared.follow.get() {
+            Some(follow) => follow.expect(lsn, ends),
+            None => copies::told(&ends, batch),
+        }
         Ok(())
+    }
+
+    fn is_followed(&self) -> bool {
+        self.has_other_hosts()
+    }
+
+    fn next_page(&self) -> Option<Page> {
+        self.shared.follow.get()?.next(&self.shared)
+    }
+
+    fn page_written(&self) {
+        if let Some(follow) = self.shared.follow.get() {
+            follow.page_written();
+        }
+    }
+
+    fn reached(&self) -> Option<Lsn> {
+        self.shared.follow.get()?.reached()
     }
 
     /// The cluster holds everything: what the tables lose in a crash is read again.

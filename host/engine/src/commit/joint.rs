@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::thread;
 
 use async_trait::async_trait;
-use host_broker::JointBroker;
+use host_broker::{JointBroker, Page};
 use host_core::id::Lsn;
-use host_core::table::{Batch, Durability, Tables};
+use host_core::table::{Batch, Durability, Table, Tables};
 use host_core::unit::Unit;
 use host_store::{Committed, JointStore};
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{Commit, NotTaken, Refused, Stopped};
@@ -26,7 +26,8 @@ use crate::limits::{FOLLOWER_BATCHES_MAX, OPEN_UNITS_MAX, RELEASE_BATCH_MAX, TIM
 /// The committer and the thread that writes.
 pub struct Joint<S: JointStore, B: JointBroker> {
     shared: Arc<Shared<S, B>>,
-    writer: Mutex<Option<thread::JoinHandle<()>>>,
+    /// The writer, then the follower if there is one.
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
 struct Shared<S: JointStore, B: JointBroker> {
@@ -44,6 +45,8 @@ struct Shared<S: JointStore, B: JointBroker> {
     /// Guards what became durable and who waits for it.
     progress: Mutex<Progress>,
     followers: Mutex<Vec<mpsc::Sender<Arc<Committed>>>>,
+    /// Grows when another host may have changed what waits, or a mark.
+    state: watch::Sender<u64>,
 }
 
 struct Open<S, B> {
@@ -92,12 +95,21 @@ impl<S: JointStore, B: JointBroker> Joint<S, B> {
             room: Notify::new(),
             progress: Mutex::new(Progress { durable: last, ..Progress::default() }),
             followers: Mutex::new(Vec::new()),
+            state: watch::Sender::new(0),
         });
         let writer = thread::Builder::new().name("saga-commit".to_owned()).spawn({
             let shared = shared.clone();
             move || shared.write_batches()
         })?;
-        Ok(Arc::new(Self { shared, writer: Mutex::new(Some(writer)) }))
+        let follower = match shared.broker.is_followed() {
+            true => Some(thread::Builder::new().name("saga-follow".to_owned()).spawn({
+                let shared = shared.clone();
+                move || shared.follow_hosts(last)
+            })?),
+            false => None,
+        };
+        let threads = [Some(writer), follower].into_iter().flatten().collect();
+        Ok(Arc::new(Self { shared, threads: Mutex::new(threads) }))
     }
 
     /// Take no more units, write what is open, and end the writer. Blocks until it is done.
@@ -108,11 +120,12 @@ impl<S: JointStore, B: JointBroker> Joint<S, B> {
         }
         self.shared.work.notify_all();
         self.shared.room.notify_waiters();
-        if let Some(writer) = self.writer.lock().take() {
-            // A panic of the writer was already reported by its own hook; the progress says that it stopped.
-            let _ = writer.join();
-        }
+        let mut threads = std::mem::take(&mut *self.threads.lock()).into_iter();
+        // A panic of the writer was already reported by its own hook; the progress says that it stopped.
+        threads.next().map(thread::JoinHandle::join);
         self.shared.stopped(Stopped::shutting_down());
+        // The follower ends when the broker is stopped.
+        threads.next().map(thread::JoinHandle::join);
     }
 
     /// Move delayed messages whose time has come into their topics, as one unit. Answers how many.
@@ -233,6 +246,10 @@ impl<S: JointStore, B: JointBroker> Commit for Joint<S, B> {
         self.shared.followers.lock().push(sender);
         receiver
     }
+
+    fn state(&self) -> watch::Receiver<u64> {
+        self.shared.state.subscribe()
+    }
 }
 
 impl<S: JointStore, B: JointBroker> Shared<S, B> {
@@ -245,6 +262,14 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
             if let Err(error) = self.broker.seal(broker, lsn, &records, &mut batch) {
                 return self.fail(&error, error.restart_helps());
             }
+            if self.broker.is_followed() {
+                // The cluster holds it: the tables here get it together with what other hosts commit.
+                self.fail_points.hit(FailPoint::AfterCommit);
+                self.broker.written(lsn);
+                self.advance(lsn);
+                self.tell_reached();
+                continue;
+            }
             if let Err(error) = self.write(batch) {
                 return self.fail(&error, false);
             }
@@ -255,6 +280,35 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
             if !records.is_empty() {
                 self.tell_followers(Arc::new(Committed { lsn, records }));
             }
+        }
+    }
+
+    /// The follower: one page after the other until the broker is stopped.
+    fn follow_hosts(&self, mut last: Lsn) {
+        while let Some(Page { records, rows: mut batch }) = self.broker.next_page() {
+            last = Lsn(last.0 + 1);
+            let changes_state = batch.writes.iter().any(|write| write.table != Table::Meta);
+            if let Err(error) = self.store.follow(&records, last, &mut batch) {
+                return self.fail(&error, false);
+            }
+            if let Err(error) = self.tables.write(batch, Durability::Visible) {
+                return self.fail(&error, false);
+            }
+            self.broker.page_written();
+            self.tell_reached();
+            if changes_state {
+                self.state.send_modify(|version| *version += 1);
+            }
+            if !records.is_empty() {
+                self.tell_followers(Arc::new(Committed { lsn: last, records }));
+            }
+        }
+    }
+
+    /// Reads that wait for what this host has committed may go on as far as the tables hold it.
+    fn tell_reached(&self) {
+        if let Some(lsn) = self.broker.reached() {
+            self.store.written(lsn);
         }
     }
 

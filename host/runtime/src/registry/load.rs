@@ -89,6 +89,9 @@ fn prepare(shared: &Shared, candidate: &Candidate, signature: Signature) -> Resu
     let inspection = crate::check::inspect(&wasm).map_err(refuse)?;
     let manifest = manifest.map_err(refuse)?;
     inspection.check_grants(&manifest).map_err(refuse)?;
+    if let Some(&(grant, reason)) = shared.withheld.iter().find(|(grant, _)| manifest.grants(*grant)) {
+        return Err(refuse(Rejection::Withheld { grant, reason }));
+    }
     let compiled = shared.artefacts.compiled(&shared.sandboxes.engine, digest, &wasm).map_err(refuse)?;
     Ok(Some(Prepared { compiled, digest, manifest: Arc::new(manifest), wasm }))
 }

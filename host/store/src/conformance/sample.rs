@@ -148,7 +148,7 @@ pub fn park(parked: Parked) -> Unit {
 }
 
 pub fn unpark(id: &ParkedId) -> Unit {
-    Unit { unpark: Some(id.clone()), ..Unit::default() }
+    Unit { unpark: [id.clone()].into(), ..Unit::default() }
 }
 
 pub fn remember(key: &str, at_ms: u64, until_ms: u64) -> Unit {

@@ -28,6 +28,7 @@ pub(super) enum Change {
     Park { parked: Box<Parked>, before: Before },
     Unpark { id: ParkedId, before: Before },
     Remember(RememberedSignal),
+    Forget(WaitKey),
     Mark(Mark),
     Unmark(GlobalId),
 }
@@ -47,7 +48,16 @@ pub(super) struct Place {
     until: Timestamp,
 }
 
+/// Who writes what is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writer {
+    Here,
+    /// It comes into the tables later, with what other hosts commit, and is counted then.
+    Follower,
+}
+
 pub(super) struct Waiting {
+    writer: Writer,
     /// Guards what unwritten changes say about parked messages. Small: it holds a batch or two of a rare kind.
     staged: Mutex<HashMap<ParkedId, (Lsn, Option<Place>)>>,
     count: AtomicU64,
@@ -65,7 +75,7 @@ struct SignalState {
 }
 
 impl Waiting {
-    pub(super) fn open(tables: &dyn Tables) -> Result<Self, Error> {
+    pub(super) fn open(tables: &dyn Tables, writer: Writer) -> Result<Self, Error> {
         let mut count = 0;
         let mut from = Vec::new();
         loop {
@@ -74,7 +84,8 @@ impl Waiting {
             let Some((last, _)) = rows.last() else { break };
             from = after(last);
         }
-        Ok(Self { staged: Mutex::default(), count: AtomicU64::new(count), signals: Mutex::default() })
+        let count = AtomicU64::new(count);
+        Ok(Self { writer, staged: Mutex::default(), count, signals: Mutex::default() })
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -83,7 +94,7 @@ impl Waiting {
 
     /// Take these parts out of a unit.
     pub(super) fn stage(&self, changes: &mut Vec<Change>, progress: &Progress, lsn: Lsn, unit: &mut Unit) {
-        if let Some(id) = unit.unpark.take() {
+        for id in unit.unpark.drain(..) {
             let before = self.replace(&id, lsn, None);
             changes.push(Change::Unpark { id, before });
             progress.touch(Family::Parked, lsn);
@@ -97,6 +108,10 @@ impl Waiting {
         if let Some(signal) = unit.remember_signal.take() {
             self.signals.lock().staged.insert(signal.key.clone(), lsn);
             changes.push(Change::Remember(signal));
+            progress.touch(Family::Signals, lsn);
+        }
+        if let Some(key) = unit.forget_signal.take() {
+            changes.push(Change::Forget(key));
             progress.touch(Family::Signals, lsn);
         }
         if let Some(global_id) = unit.unmark.take() {
@@ -121,6 +136,7 @@ impl Waiting {
                     value.extend_from_slice(&signal.until.as_ms().to_be_bytes());
                     batch.put(Table::Signals, text_key(signal.key.as_str()), value);
                 }
+                Change::Forget(key) => batch.remove(Table::Signals, text_key(key.as_str())),
                 Change::Mark(mark) => {
                     let value = encode(&mark);
                     batch.put(Table::Marks, text_key(mark.global_id.as_str()), value);
@@ -145,13 +161,44 @@ impl Waiting {
 
     /// Look for expired signals, at most `limit` rows a call; they go with the next batch.
     pub(super) fn expire(&self, tables: &dyn Tables, now: Timestamp, limit: usize) -> Result<(), Error> {
-        let from = {
-            let signals = self.signals.lock();
-            if !signals.expired.is_empty() {
-                return Ok(());
+        if self.writer == Writer::Follower || !self.signals.lock().expired.is_empty() {
+            return Ok(());
+        }
+        let expired = self.find_expired(tables, now, limit)?;
+        self.signals.lock().expired = expired;
+        Ok(())
+    }
+
+    /// Keys of expired signals, for the host that owns each to forget it.
+    pub(super) fn expired(&self, tables: &dyn Tables, now: Timestamp, limit: usize) -> Result<Vec<WaitKey>, Error> {
+        Ok(self.find_expired(tables, now, limit)?.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// Take the changes that a followed page makes into the count.
+    pub(super) fn recount(&self, tables: &dyn Tables, page: &Batch) -> Result<(), Error> {
+        let mut is_there: HashMap<&Bytes, bool> = HashMap::new();
+        for write in page.writes.iter().filter(|write| write.table == Table::ParkedDue) {
+            let was_there = match is_there.get(&write.key) {
+                Some(was_there) => *was_there,
+                None => tables.get(Table::ParkedDue, &write.key)?.is_some(),
+            };
+            match (was_there, write.value.is_some()) {
+                (false, true) => _ = self.count.fetch_add(1, Ordering::Relaxed),
+                (true, false) => _ = self.count.fetch_sub(1, Ordering::Relaxed),
+                (true, true) | (false, false) => {}
             }
-            signals.from.clone()
-        };
+            is_there.insert(&write.key, write.value.is_some());
+        }
+        Ok(())
+    }
+
+    fn find_expired(
+        &self,
+        tables: &dyn Tables,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(WaitKey, Bytes)>, Error> {
+        let from = self.signals.lock().from.clone();
         let rows = tables.scan(Table::Signals, &from, None, limit)?;
         let next = rows.last().filter(|_| rows.len() == limit).map(|(key, _)| after(key)).unwrap_or_default();
         let expired = rows
@@ -159,10 +206,8 @@ impl Waiting {
             .filter(|(_, value)| signal_times(value).is_some_and(|(_, until)| until <= now))
             .filter_map(|(key, value)| Some((WaitKey::try_new(std::str::from_utf8(key).ok()?).ok()?, value.clone())))
             .collect();
-        let mut signals = self.signals.lock();
-        signals.from = next;
-        signals.expired = expired;
-        Ok(())
+        self.signals.lock().from = next;
+        Ok(expired)
     }
 
     /// A signal that no unwritten change remembers anew is in the tables as it will stay until the next batch.
@@ -188,7 +233,8 @@ impl Waiting {
         let id = &parked.id;
         match self.place(tables, id, before) {
             Some(place) => remove_index(id, place, batch),
-            None => _ = self.count.fetch_add(1, Ordering::Relaxed),
+            None if self.writer == Writer::Here => _ = self.count.fetch_add(1, Ordering::Relaxed),
+            None => {}
         }
         batch.put(Table::Parked, keys::parked(id), encode(&StoredParked::of(parked)));
         batch.put(Table::Parked, keys::parked_order(id, parked.since), Bytes::new());
@@ -197,7 +243,9 @@ impl Waiting {
 
     fn unpark(&self, tables: &dyn Tables, id: &ParkedId, before: Before, batch: &mut Batch) {
         let Some(place) = self.place(tables, id, before) else { return };
-        self.count.fetch_sub(1, Ordering::Relaxed);
+        if self.writer == Writer::Here {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
         remove_index(id, place, batch);
         batch.remove(Table::Parked, keys::parked(id));
     }

@@ -85,6 +85,15 @@ impl Cluster {
         Ok(ours.collect())
     }
 
+    /// The hosts that are members of a group, by their names. Blocks.
+    pub(super) fn members(&self, group: &str) -> Result<Vec<String>, Error> {
+        let name = self.options.prefixed(group);
+        let groups = self.admin.inner().fetch_group_list(Some(&name), ANSWER_MAX);
+        let groups = groups.map_err(|error| Error::cluster(&format!("asking who is in group {name}"), &error))?;
+        let members = groups.groups().iter().filter(|found| found.name() == name).flat_map(|found| found.members());
+        Ok(members.map(|member| member.client_id().to_owned()).collect())
+    }
+
     /// Remove what lies before these offsets.
     pub(super) fn delete_before(&self, topic: &TopicName, ends: &[(i32, u64)]) -> Result<(), Error> {
         let doing = || format!("removing old messages of topic {topic}");

@@ -13,7 +13,6 @@ use host_core::record::line::Line;
 use host_core::table::{Batch, Durability, Table, Tables, prefix_end};
 
 use super::partitioner;
-use super::reading;
 use super::shared::Shared;
 use crate::Error;
 
@@ -21,7 +20,7 @@ use crate::Error;
 pub(super) const STATE_TOPIC: &str = "saga.state";
 
 /// On a journal record: the form in which it is stored.
-const STORED: &str = "saga-record";
+pub(super) const STORED: &str = "saga-record";
 
 /// The tables whose rows have no other trace.
 const STATE: [Table; 5] = [Table::KeyValue, Table::Parked, Table::ParkedDue, Table::Signals, Table::Marks];
@@ -29,8 +28,14 @@ const STATE: [Table; 5] = [Table::KeyValue, Table::Parked, Table::ParkedDue, Tab
 /// Begins the key of the row that says up to where a partition was copied.
 const POSITION: &str = "kafka/";
 
+/// The topics that the tables are a copy of.
+pub(super) const COPIED: [&str; 2] = [JOURNAL_TOPIC, STATE_TOPIC];
+
+/// Where what is behind the last record begins, by topic and partition.
+pub(super) type Ends = BTreeMap<(&'static str, i32), u64>;
+
 /// Records taken over at a time.
-const PAGE_RECORDS: usize = 1000;
+pub(super) const PAGE_RECORDS: usize = 1000;
 
 /// A record of the driver's own.
 pub(super) struct Extra {
@@ -70,16 +75,21 @@ impl Copies {
         &self.extras
     }
 
-    /// They lie there now: the tables say so with this batch.
-    pub(super) fn told(&self, offsets: &[u64], batch: &mut Batch) {
-        let mut ends: BTreeMap<(&str, i32), u64> = BTreeMap::new();
+    /// They lie there now, up to these ends.
+    pub(super) fn ends(&self, offsets: &[u64]) -> Ends {
+        let mut ends = Ends::new();
         for (extra, offset) in self.extras.iter().zip(offsets) {
             let end = ends.entry((extra.topic, extra.partition)).or_default();
             *end = (*end).max(offset + 1);
         }
-        for ((topic, partition), end) in ends {
-            put_position(batch, topic, partition, end);
-        }
+        ends
+    }
+}
+
+/// The tables say with this batch that they hold everything up to there.
+pub(super) fn told(ends: &Ends, batch: &mut Batch) {
+    for ((topic, partition), end) in ends {
+        put_position(batch, topic, *partition, *end);
     }
 }
 
@@ -106,13 +116,7 @@ pub(super) fn recover_rows(shared: &Shared, tables: &dyn Tables) -> Result<usize
         let mut end = position(tables, STATE_TOPIC, partition)?;
         shared.looker.scan_raw(&name, partition, end, |found| {
             end = found.offset + 1;
-            if let Some((table, key)) = split(found.key) {
-                count += 1;
-                match found.value {
-                    Some(value) => batch.put(table, Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)),
-                    None => batch.remove(table, Bytes::copy_from_slice(key)),
-                }
-            }
+            count += usize::from(put_row(&mut batch, found.key, found.value));
             true
         })?;
         put_position(&mut batch, STATE_TOPIC, partition, end);
@@ -125,6 +129,16 @@ pub(super) fn recover_rows(shared: &Shared, tables: &dyn Tables) -> Result<usize
 pub(super) fn were_here(tables: &dyn Tables) -> Result<bool, Error> {
     let end = prefix_end(POSITION.as_bytes());
     Ok(!tables.scan(Table::Meta, POSITION.as_bytes(), end.as_deref(), 1)?.is_empty())
+}
+
+/// Add a row of state to a batch. False if it is none.
+pub(super) fn put_row(batch: &mut Batch, key: &[u8], value: Option<&[u8]>) -> bool {
+    let Some((table, key)) = split(key) else { return false };
+    match value {
+        Some(value) => batch.put(table, Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)),
+        None => batch.remove(table, Bytes::copy_from_slice(key)),
+    }
+    true
 }
 
 fn split(key: &[u8]) -> Option<(Table, &[u8])> {
@@ -143,7 +157,7 @@ pub(super) fn recover_records(shared: &Shared, tables: &dyn Tables, batch: &mut 
         let mut wrong = None;
         shared.looker.scan_raw(&name, partition, from, |found| {
             end = found.offset + 1;
-            match decode(&found) {
+            match decode(found.key, found.header(STORED)) {
                 Ok(found) => records.extend(found),
                 Err(cause) => wrong = Some((found.offset, cause)),
             }
@@ -162,10 +176,11 @@ pub(super) fn recover_records(shared: &Shared, tables: &dyn Tables, batch: &mut 
     Ok(Vec::new())
 }
 
-fn decode(found: &reading::Raw<'_>) -> Result<Vec<Record>, String> {
-    let id = std::str::from_utf8(found.key).map_err(|error| error.to_string())?;
+/// The records that a message of the journal holds.
+pub(super) fn decode(key: &[u8], stored: Option<&[u8]>) -> Result<Vec<Record>, String> {
+    let id = std::str::from_utf8(key).map_err(|error| error.to_string())?;
     let global_id = GlobalId::try_new(id).map_err(|error| error.to_string())?;
-    let stored = found.header(STORED).ok_or_else(|| format!("it has no header {STORED}"))?;
+    let stored = stored.ok_or_else(|| format!("it has no header {STORED}"))?;
     Record::decode_all(&global_id, stored).map_err(|error| error.to_string())
 }
 
@@ -173,7 +188,8 @@ fn position_key(topic: &str, partition: i32) -> String {
     format!("{POSITION}{topic}/{partition}")
 }
 
-fn position(tables: &dyn Tables, topic: &str, partition: i32) -> Result<u64, Error> {
+/// Up to where a partition was copied.
+pub(super) fn position(tables: &dyn Tables, topic: &str, partition: i32) -> Result<u64, Error> {
     let row = tables.get(Table::Meta, position_key(topic, partition).as_bytes())?;
     Ok(row.and_then(|row| row.as_ref().try_into().ok()).map_or(0, u64::from_be_bytes))
 }
@@ -182,6 +198,6 @@ fn put_position(batch: &mut Batch, topic: &str, partition: i32, end: u64) {
     batch.put(Table::Meta, position_key(topic, partition), Bytes::copy_from_slice(&end.to_be_bytes()));
 }
 
-fn topic(name: &str) -> TopicName {
+pub(super) fn topic(name: &str) -> TopicName {
     TopicName::try_new(name).expect("the names of the driver's topics are topic names")
 }

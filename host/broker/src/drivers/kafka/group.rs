@@ -25,7 +25,7 @@ use super::cluster::ANSWER_MAX;
 use super::delays::{self, Waiting};
 use super::held::Held;
 use super::ledger::{Ledger, Read};
-use super::options::KafkaOptions;
+use super::options::{Hosts, KafkaOptions};
 use super::record;
 use super::shared::Shared;
 use super::topic::{self, Topic, Wakes};
@@ -47,6 +47,9 @@ const LOOK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Pause before the cluster is asked again for what it did not tell.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How long one of several hosts waits for its share of a topic, which may be nothing.
+const SHARE_MAX: Duration = Duration::from_secs(5);
 
 /// How long a topic without a consumer stays with this member: a step that is replaced has a new one at once.
 const GRACE: Duration = Duration::from_millis(500);
@@ -119,11 +122,15 @@ impl Group {
 
     /// Wait until everything that lies on these topics now is at hand here: every partition of them came and was read
     /// to its end, each at a moment of its own, or there is no room for more. For as long as the cluster may take to
-    /// answer. For a host that is alone; one of several gets some partitions only.
+    /// answer. One of several hosts gets some partitions only, or none, and waits less long.
     pub(super) fn wait_until_at_hand(&self, shared: &Shared, topics: &[Arc<Topic>]) {
         let since = Instant::now();
+        let at_most = match shared.options.hosts {
+            Hosts::One => ANSWER_MAX,
+            Hosts::Several => SHARE_MAX,
+        };
         let mut seen = vec![BTreeSet::new(); topics.len()];
-        while since.elapsed() < ANSWER_MAX && !shared.is_stopped() {
+        while since.elapsed() < at_most && !shared.is_stopped() {
             let mut looks = topics.iter().zip(&mut seen);
             if looks.all(|(topic, seen)| topic.state.lock().is_at_hand(&self.name, seen)) {
                 return;

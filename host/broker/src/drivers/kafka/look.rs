@@ -12,6 +12,7 @@ use host_core::unit::Offset;
 use super::copies::STATE_TOPIC;
 use super::delays::{self, Lane};
 use super::ledger::Ledger;
+use super::partitioner::partition;
 use super::open::{Send, What};
 use super::reading::COUNT_MAX;
 use super::shared::{ALONE, Shared, group_of};
@@ -215,6 +216,34 @@ impl Shared {
         }
         drop(state);
         self.claim_delayed(name, key)
+    }
+
+    /// Take the first message of a key that is at hand here and at rest.
+    pub(super) fn claim_here(self: &Arc<Self>, name: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {
+        let seated = self.topic(name).filter(|topic| topic.state.lock().seat_of(&group_of(name, QUEUE_GROUP)) == Some(0));
+        if let Some(topic) = seated {
+            let claimed = topic.state.lock().claim(key);
+            if let Some((number, slot)) = claimed {
+                let ack = topic.ack(0, number, &slot.stored);
+                let delivery = Delivery { message: slot.stored.message.clone(), ack, redelivered: slot.redelivered };
+                return Ok(Some(delivery));
+            }
+        }
+        self.claim_delayed(name, key)
+    }
+
+    /// Whether messages of this topic and key are given to this host now.
+    pub(super) fn is_here(&self, name: &TopicName, key: &str) -> bool {
+        let Some(topic) = self.topic(name) else { return false };
+        let mut state = topic.state.lock();
+        let place = partition(key, state.partition_count);
+        (0..state.seats.len()).any(|seat| state.part(seat, place).is_some())
+    }
+
+    /// Whether another host is a member of the group of a work queue. Blocks.
+    pub(super) fn is_consumed_elsewhere(&self, name: &TopicName) -> Result<bool, Error> {
+        let members = self.cluster.members(&group_of(name, QUEUE_GROUP))?;
+        Ok(members.iter().any(|member| *member != self.options.host_name))
     }
 
     fn claim_delayed(self: &Arc<Self>, name: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {

@@ -25,6 +25,8 @@ pub struct KafkaOptions {
     pub replication: i32,
     /// Whether this host may make topics. If not, `subscribe` says which one is missing.
     pub create_topics: bool,
+    /// How many hosts work with these topics.
+    pub hosts: Hosts,
     /// How long a transaction may take before the cluster ends it. What a host that died had begun holds back readers
     /// for so long.
     pub transaction_timeout: Duration,
@@ -46,6 +48,15 @@ pub struct KafkaOptions {
     pub window_count_max: usize,
     /// The same in bytes, about.
     pub window_bytes_max: usize,
+}
+
+/// How many hosts work with one set of topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hosts {
+    /// One: its tables are written by itself, and a second host is refused.
+    One,
+    /// Any number. What each commits comes into the tables of all of them by way of the cluster.
+    Several,
 }
 
 /// Settings of librdkafka on which what this driver promises rests, with the reason.
@@ -77,6 +88,7 @@ impl KafkaOptions {
             partitions: 12,
             replication: -1,
             create_topics: true,
+            hosts: Hosts::One,
             transaction_timeout: Duration::from_secs(10),
             session_timeout: Duration::from_secs(10),
             message_bytes_max: 4 << 20,
@@ -143,6 +155,13 @@ impl KafkaOptions {
     pub(super) fn looker(&self, group: &str) -> ClientConfig {
         let mut config = self.reader();
         config.set("group.id", self.prefixed(group)).set("fetch.wait.max.ms", "5");
+        config
+    }
+
+    /// One who follows a topic from its beginning and is told of each record at once.
+    pub(super) fn follower(&self, group: &str) -> ClientConfig {
+        let mut config = self.reader();
+        config.set("group.id", self.prefixed(group));
         config
     }
 

@@ -3,25 +3,28 @@
 //! and none while the cluster is asked.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use host_core::id::TopicName;
+use host_core::table::Tables;
 use host_core::time::Timestamp;
 use host_core::unit::{Ack, Message, Publish, Unit};
 use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
+use super::catch_up::CatchUp;
 use super::cluster::Cluster;
 use super::copies::Extra;
 use super::delays::{self, Delays, Waiting};
+use super::follow::Follow;
 use super::group::{self, Group};
 use super::held::Held;
 use super::ledger::Ledger;
 use super::open::{Batch, Done, Open, Send, What};
-use super::options::KafkaOptions;
+use super::options::{Hosts, KafkaOptions};
 use super::partitioner::partition;
 use super::producers::Producers;
 use super::reading::Looker;
@@ -37,6 +40,9 @@ const ALONE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Pause between two looks whether the place is free.
 const ALONE_PAUSE: Duration = Duration::from_millis(20);
+
+/// The same between two looks at who else is here.
+const JOIN_PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) struct Shared {
     pub options: KafkaOptions,
@@ -54,6 +60,9 @@ pub(super) struct Shared {
     sealing: Mutex<HashSet<TopicName>>,
     /// The topic whose owner is the only host, once this host is.
     alone: Mutex<Option<Arc<Topic>>>,
+    /// Brings what several hosts commit into the tables of this one.
+    pub follow: OnceLock<Follow>,
+    pub catch_up: CatchUp,
     /// Up to where done messages were removed.
     pub removed: Mutex<HashMap<(TopicName, i32), u64>>,
     is_stopped: AtomicBool,
@@ -73,6 +82,8 @@ impl Shared {
             open: Mutex::default(),
             sealing: Mutex::default(),
             alone: Mutex::default(),
+            follow: OnceLock::new(),
+            catch_up: CatchUp::default(),
             removed: Mutex::default(),
             is_stopped: AtomicBool::new(false),
             options,
@@ -80,7 +91,10 @@ impl Shared {
         for topic in delays::topics() {
             shared.seat(&topic, delays::GROUP, 1)?;
         }
-        if let Some(group) = shared.group(delays::GROUP) {
+        // One of several gets some partitions, or none.
+        if shared.options.hosts == Hosts::One
+            && let Some(group) = shared.group(delays::GROUP)
+        {
             group.wait_until_at_hand(&shared, &group.topics());
         }
         Ok(shared)
@@ -97,6 +111,7 @@ impl Shared {
         }
         self.all_topics().iter().for_each(|topic| topic.state.lock().wake_all());
         self.groups.lock().values().for_each(|group| group.wake.wake());
+        self.catch_up.stop();
         let readers = std::mem::take(&mut *self.readers.lock());
         for reader in readers {
             // A panic of a reader was reported by its own hook.
@@ -160,7 +175,51 @@ impl Shared {
             thread::sleep(ALONE_PAUSE);
         }
         *self.alone.lock() = Some(topic);
+        while let Some(other) = self.cluster.members(delays::GROUP)?.into_iter().find(|name| *name != self.options.host_name) {
+            if since.elapsed() > patience {
+                let cause = format!(
+                    "host {other} works with these topics as one of several; give this one broker.hosts = \"several\" \
+                    as well, or topics of its own (broker.prefix)"
+                );
+                return Err(Error::cluster("becoming the host of this cluster", &cause));
+            }
+            thread::sleep(JOIN_PAUSE);
+        }
         Ok(())
+    }
+
+    /// Be one of several: none may be here that works alone. Both kinds join before they look, so that of two that
+    /// come at once one sees the other.
+    fn join_cluster(&self) -> Result<(), Error> {
+        let since = Instant::now();
+        loop {
+            let loners = self.cluster.members(ALONE)?;
+            let Some(loner) = loners.iter().find(|name| **name != self.options.host_name) else { return Ok(()) };
+            if since.elapsed() > self.options.session_timeout + ALONE_PATIENCE {
+                let cause = format!(
+                    "host {loner} works alone with these topics (its broker.hosts is \"one\"); give all hosts \
+                    broker.hosts = \"several\", or this one topics of its own (broker.prefix)"
+                );
+                return Err(Error::cluster("joining the hosts of this cluster", &cause));
+            }
+            thread::sleep(JOIN_PAUSE);
+        }
+    }
+
+    /// Bring what the hosts commit into these tables, from where they end. Blocks.
+    pub(super) fn begin_following(self: &Arc<Self>, tables: &dyn Tables) -> Result<(), Error> {
+        self.join_cluster()?;
+        let follow = Follow::open(self, tables)?;
+        assert!(self.follow.set(follow).is_ok(), "a host begins to follow once");
+        let shared = self.clone();
+        let service = thread::Builder::new().name("saga-catch-up".to_owned()).spawn(move || {
+            let follow = shared.follow.get().expect("it was set");
+            if let Err(error) = shared.catch_up.run(&shared, follow) {
+                tracing::error!(%error, "this host cannot tell how far its tables are");
+            }
+        });
+        // It may wait for a cluster that does not answer, so nobody waits for it.
+        service.map(drop).map_err(|error| Error::cluster("starting a thread", &error))
     }
 
     /// Whether this host took the cluster and lost it.

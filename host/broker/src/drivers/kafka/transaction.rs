@@ -393,24 +393,22 @@ fn send_positions(
         element.set_metadata(text.as_str());
     }
     for (group, list) in by_group {
-        let lost = || Failed::Lost(format!("this host is no member of group {group} any more"));
-        let member = shared.group(group).ok_or_else(lost)?;
-        let metadata = member.client.group_metadata().ok_or_else(lost)?;
+        let outside = || Failed::Aborted(format!("this host is no member of group {group} at the moment"));
+        let member = shared.group(group).ok_or_else(outside)?;
+        let metadata = member.client.group_metadata().ok_or_else(outside)?;
         let sent = producer.client.send_offsets_to_transaction(&list, &metadata, shared.options.transaction_timeout);
         sent.map_err(|error| position_failed(group, &error))?;
     }
     Ok(())
 }
 
-/// The coordinator knows another generation of the group: somebody else may have these partitions.
+/// Mostly a rebalance is under way: the coordinator has begun a generation of which this member has not heard yet. The
+/// transaction is made again under the new one, by then with what is still this host's; a member that was put out finds
+/// that nothing is.
 fn position_failed(group: &str, error: &KafkaError) -> Failed {
     let cause = format!("committing positions of group {group}: {error}");
     match error.rdkafka_error_code() {
-        Some(
-            RDKafkaErrorCode::IllegalGeneration
-            | RDKafkaErrorCode::UnknownMemberId
-            | RDKafkaErrorCode::FencedInstanceId,
-        ) => Failed::Lost(cause),
+        Some(RDKafkaErrorCode::FencedInstanceId) => Failed::Lost(format!("{cause}; does another host have this host-name?")),
         Some(_) | None => Failed::Aborted(cause),
     }
 }
