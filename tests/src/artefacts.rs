@@ -70,6 +70,17 @@ pub fn instrument() -> PathBuf {
         .clone()
 }
 
+/// The same without what it keeps, for hosts that share their work.
+pub fn stateless_instrument() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            build(&["saga-tests-instrument-stateless"]);
+            component("saga-tests-instrument-stateless")
+        })
+        .clone()
+}
+
 /// A package's name and its step. The manifest's file name is the address.
 fn step_of(package: &std::path::Path) -> (String, Step) {
     let name = package.file_name().and_then(|name| name.to_str()).expect("folders have plain names").to_owned();

@@ -69,6 +69,20 @@ impl Installation {
         }
     }
 
+    /// With the instrument that keeps nothing under each of these names, and a use case `play` of all: what several
+    /// hosts can serve together.
+    pub fn with_stateless_instruments(names: &[&str]) -> Self {
+        let installation = Self::empty();
+        let wasm = std::fs::read(artefacts::stateless_instrument()).expect("the instrument was built");
+        for name in names {
+            let address = instrument_address(name);
+            installation.manifest(&address, &INSTRUMENT_MANIFEST.replace(", \"keyvalue\"", "").replace(SHARED_BUCKET, ""));
+            installation.plugin(&address, &wasm);
+        }
+        installation.use_case("play", names, "");
+        installation
+    }
+
     /// Serve the instrument under one more address. Retries are quick, so that scenarios are.
     pub fn serve_instrument(&self, name: &str) {
         let address = instrument_address(name);
@@ -176,6 +190,9 @@ max = "50ms"
 [limits]
 time = "5s"
 "#;
+
+/// Of the manifest above: what makes no sense without key-values.
+const SHARED_BUCKET: &str = "[keyvalue]\nshared = [\"common\"]\n";
 
 pub fn instrument_address(name: &str) -> String {
     format!("test.instrument.{name}")

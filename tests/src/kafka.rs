@@ -3,6 +3,7 @@
 //! The cluster lives as long as a pipe to this process, so it ends with the process however that ends.
 
 pub mod foreign;
+pub mod judge;
 mod node;
 
 use std::fs::File;

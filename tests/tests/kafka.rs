@@ -2,7 +2,6 @@
 //! promise, and what is committed is there exactly once by the word of a client that is not ours. Method: the verbs
 //! that users have, `saga demo` and `saga torture`, with `--broker`; then Apache's own client reads every topic.
 
-use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use saga_tests::crowd::{Told, client, hold_to_account};
 use saga_tests::host::{Host, free_port, run_saga};
 use saga_tests::installation::Installation;
 use saga_tests::kafka::Cluster;
-use saga_tests::kafka::foreign::Record;
+use saga_tests::kafka::judge::judge;
 use serde_json::Value;
 
 /// For how long hosts are killed; more with SAGA_TEST_SECONDS.
@@ -30,56 +29,6 @@ fn broker() -> String {
     format!("kafka={}", Cluster::shared().bootstrap())
 }
 
-/// A transition by which a call is settled, and how often it is in the journal.
-fn settled(journal: &[Record]) -> BTreeMap<(String, u64, String, String), usize> {
-    let mut counts = BTreeMap::new();
-    for record in journal {
-        let line = record.json();
-        let text = |member: &str| line[member].as_str().unwrap_or_default().to_owned();
-        let event = text("event");
-        if ["started", "done", "rejected", "compensated", "not-run", "ended"].contains(&event.as_str()) {
-            let position = line["position"].as_u64().expect("a position");
-            // A saga starts and ends once, wherever; a call is settled once, however.
-            let (position, direction, event) = match event.as_str() {
-                "started" | "ended" => (0, String::new(), event),
-                _ => (position, text("direction"), "settled".to_owned()),
-            };
-            *counts
-                .entry((format!("{}/{}", record.topic, text("global-id")), position, direction, event))
-                .or_default() += 1;
-        }
-    }
-    counts
-}
-
-/// Everything that is committed under a prefix, held to the promise of exactly once.
-fn judge(prefix: &str) -> usize {
-    let foreign = Cluster::shared().foreign();
-    let journal = foreign.consume(&[&format!("{prefix}.*saga\\.journal")]);
-    let counts = settled(&journal);
-    let repeated: Vec<_> = counts.iter().filter(|(_, count)| **count != 1).take(5).collect();
-    assert!(repeated.is_empty(), "the journal settles more than once: {repeated:?}");
-    let started = counts.keys().filter(|key| key.3 == "started").count();
-    assert!(started > 0, "the journal is empty");
-    // What a step puts out is the next one's message; a retry or a release sends the same one again and says so.
-    let messages = foreign.consume(&[&format!("{prefix}.*\\.(in|compensate)")]);
-    let mut outputs: BTreeMap<(&str, String, u64), usize> = BTreeMap::new();
-    let is_first = |record: &&Record| {
-        record.header("saga-for").is_some()
-            && record.header("saga-attempts").is_none()
-            && record.header("saga-signalled").is_none()
-    };
-    for record in messages.iter().filter(is_first) {
-        assert!(record.key.is_some(), "a message has no key: {record:?}");
-        let meta = &record.json()["meta"];
-        let id = meta["global-id"].as_str().expect("an envelope has an id").to_owned();
-        *outputs.entry((&record.topic, id, meta["position"].as_u64().unwrap_or_default())).or_default() += 1;
-    }
-    let repeated: Vec<_> = outputs.iter().filter(|(_, count)| **count != 1).take(3).collect();
-    assert!(repeated.is_empty(), "outputs are there more than once: {repeated:?}");
-    started
-}
-
 #[test]
 fn the_demo_runs_on_a_cluster() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
@@ -89,7 +38,7 @@ fn the_demo_runs_on_a_cluster() {
     let ran = run_saga(&["demo", "--once", "--broker", &broker(), "--dir", dir], &[("SAGA_LISTEN", &listen)]);
     assert_eq!(ran.status, 0, "{}\n{}", ran.out, ran.err);
     assert!(ran.out.contains("every saga ended as expected"), "{}", ran.out);
-    assert_eq!(judge("saga-demo\\."), 15, "the table has 15 sagas");
+    assert_eq!(judge(Cluster::shared(), "saga-demo\\."), 15, "the table has 15 sagas");
 }
 
 #[test]
@@ -152,7 +101,7 @@ fn a_host_that_was_silent_for_longer_than_its_session_goes_on_and_does_nothing_t
     });
     hold_to_account(&host, &told, &["one", "two"]);
     assert_eq!(host.process_id(), process, "whoever supervises it has seen no end");
-    assert!(judge("silent\\.") >= told.acknowledged_count());
+    assert!(judge(Cluster::shared(), "silent\\.") >= told.acknowledged_count());
 }
 
 #[test]
@@ -174,6 +123,6 @@ fn a_host_that_dies_anywhere_keeps_every_promise_on_kafka() {
     assert!(output.status.success(), "a promise was broken, or the run failed: {}", output.status);
     let report: Value = serde_json::from_str(&out).expect("the report is JSON");
     assert_eq!(report["violations"], Value::Array(Vec::new()));
-    let started = judge("saga-torture-");
+    let started = judge(Cluster::shared(), "saga-torture-");
     assert!(started > 100, "{started} sagas are no load");
 }

@@ -218,6 +218,7 @@ impl Engine {
 
     /// Check whether an act is possible now, without doing it.
     pub async fn check_act(&self, global_id: &GlobalId, verb: Verb) -> Result<(), Error> {
+        self.context.broker.catch_up().await?;
         let journal = self.context.store.journal(global_id).await?;
         let saga = Saga::fold(&journal).ok_or_else(|| Error::UnknownSaga(global_id.clone()))?;
         commands::possible(verb, &saga).map_err(|possible| Error::WrongStatus {

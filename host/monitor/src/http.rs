@@ -24,7 +24,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ALLOW, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, Response, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
 use host_broker::Broker;
@@ -44,6 +44,10 @@ use problem::{Code, Problem};
 
 pub(crate) use routes::ROUTES;
 pub(crate) use server::Server;
+
+/// Where hosts share the work: the answer knows everything that any of them had committed then, in milliseconds since
+/// 1970.
+const AS_OF: HeaderName = HeaderName::from_static("saga-as-of");
 
 /// Label of requests that no route answers.
 const NO_ROUTE: &str = "none";
@@ -143,10 +147,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
     let began = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, |path| routes::name(path.as_str()));
-    let response = match app.guard.check(request.uri(), request.version(), request.headers()) {
+    let mut response = match app.guard.check(request.uri(), request.version(), request.headers()) {
         Ok(()) => with_problem(next.run(request).await),
         Err(problem) => problem.into_response(),
     };
+    if let Some(as_of) = app.broker.as_of() {
+        response.headers_mut().insert(AS_OF, HeaderValue::from(as_of.as_ms()));
+    }
     app.metrics.request(route, response.status().as_u16(), began.elapsed());
     response
 }

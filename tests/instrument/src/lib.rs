@@ -3,6 +3,7 @@
 //! `one-undo`. Without an order it counts itself and is done. It must not be anything that a scenario has to guess.
 #![forbid(unsafe_code)]
 
+#[cfg(not(feature = "stateless"))]
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ struct Order {
 
 /// A page of keys and values.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "stateless", expect(dead_code, reason = "there is nothing to dump"))]
 #[serde(rename_all = "kebab-case")]
 struct Dump {
     /// A shared bucket; none for the step's own.
@@ -127,6 +129,7 @@ fn spin(span: Duration) {
 }
 
 /// One key per saga, so that sagas do not disturb each other, with how often it was written.
+#[cfg(not(feature = "stateless"))]
 fn count(ctx: &Context, what: &str) -> Result<(), Stop> {
     let counts = keyvalue::own()?;
     let key = format!("{what}/{}", ctx.global_id);
@@ -135,6 +138,17 @@ fn count(ctx: &Context, what: &str) -> Result<(), Stop> {
     Ok(())
 }
 
+#[cfg(feature = "stateless")]
+fn count(_ctx: &Context, _what: &str) -> Result<(), Stop> {
+    Ok(())
+}
+
+#[cfg(feature = "stateless")]
+fn page(_dump: &Dump) -> Result<Value, Stop> {
+    Err(rejected("stateless", "this instrument keeps nothing").into())
+}
+
+#[cfg(not(feature = "stateless"))]
 fn page(dump: &Dump) -> Result<Value, Stop> {
     let bucket = match &dump.shared {
         Some(name) => keyvalue::shared(name)?,

@@ -23,10 +23,16 @@ const STORE_PAGES_MAX: usize = 16;
 
 pub(crate) async fn show(State(app): State<Arc<App>>, Segment(id): Segment) -> Result<Response<Body>, Problem> {
     let global_id = GlobalId::try_new(&id).map_err(|error| invalid("global-id", &error.to_string()))?;
-    let records = {
+    let read = async || {
         let _turn = app.query_turn().await?;
-        app.store.journal(&global_id).await.map_err(|error| Problem::of_store("read the journal", &error))?
+        app.store.journal(&global_id).await.map_err(|error| Problem::of_store("read the journal", &error))
     };
+    let mut records = read().await?;
+    if records.is_empty() && app.broker.capabilities().has_other_hosts {
+        // It may have begun on another host a moment ago.
+        app.broker.catch_up().await.map_err(|error| Problem::of_broker("ask the other hosts", &error))?;
+        records = read().await?;
+    }
     match Saga::fold(&records) {
         Some(saga) => Ok(super::json(StatusCode::OK, &view::Saga::from(&saga))),
         None => Err(Problem::new(Code::UnknownSaga, format!("there is no saga {global_id}"))),

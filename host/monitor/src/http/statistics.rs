@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -9,6 +10,7 @@ use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use host_broker::TopicState;
 use host_core::saga::Status;
+use host_core::time::Timestamp;
 use serde_json::json;
 
 use super::App;
@@ -63,6 +65,10 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response<Body> {
     match app.broker.topics().await {
         Ok(states) => topics(&mut page, &states),
         Err(error) => tracing::warn!(%error, "the topics' numbers are missing in the metrics"),
+    }
+    if let Some(as_of) = app.broker.as_of() {
+        let behind = Timestamp::from_system_time(SystemTime::now()).since(as_of);
+        page.gauge(names::JOURNAL_BEHIND, &[], behind.as_secs_f64());
     }
     page.samples(app.door.metrics());
     super::with_type(StatusCode::OK, PROMETHEUS_TEXT, Body::from(page.finish()))

@@ -87,9 +87,13 @@ pub(crate) const RECORDS_PROJECTED: Name =
     counter("saga_projected_records_total", "Journal records folded into lists and errors.");
 pub(crate) const RECORDS_NOT_PROJECTED: Name =
     counter("saga_unprojected_records_total", "Journal records that could not be folded; the log names them.");
+pub(crate) const JOURNAL_BEHIND: Name = gauge(
+    "saga_journal_behind_seconds",
+    "Age of what this host knows for certain of what other hosts did; only where hosts share the work.",
+);
 
 #[cfg(test)]
-pub(crate) const ALL: [Name; 26] = [
+pub(crate) const ALL: [Name; 27] = [
     BUILD,
     READY,
     SAGAS_STARTED,
@@ -116,4 +120,5 @@ pub(crate) const ALL: [Name; 26] = [
     WAITERS,
     RECORDS_PROJECTED,
     RECORDS_NOT_PROJECTED,
+    JOURNAL_BEHIND,
 ];

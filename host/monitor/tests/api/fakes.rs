@@ -197,7 +197,7 @@ pub(crate) struct FakeBroker {
 #[async_trait]
 impl Broker for FakeBroker {
     fn capabilities(&self) -> Capabilities {
-        Capabilities { atomic_commit: true, delays: true, order_per_key: true }
+        Capabilities { atomic_commit: true, delays: true, order_per_key: true, has_other_hosts: false }
     }
 
     async fn subscribe(&self, _: Subscription) -> Result<Box<dyn Consumer>, host_broker::Error> {
