@@ -76,7 +76,8 @@ impl Installation {
         let wasm = std::fs::read(artefacts::stateless_instrument()).expect("the instrument was built");
         for name in names {
             let address = instrument_address(name);
-            installation.manifest(&address, &INSTRUMENT_MANIFEST.replace(", \"keyvalue\"", "").replace(SHARED_BUCKET, ""));
+            installation
+                .manifest(&address, &INSTRUMENT_MANIFEST.replace(", \"keyvalue\"", "").replace(SHARED_BUCKET, ""));
             installation.plugin(&address, &wasm);
         }
         installation.use_case("play", names, "");

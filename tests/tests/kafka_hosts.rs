@@ -81,7 +81,9 @@ fn a_saga_goes_through_hosts_that_serve_different_steps_and_any_of_them_tells_of
     start(&hosts[2].api, "stuck", &json!({"two": {"panic": "it broke"}}));
     for one in &hosts {
         check::status(&one.api, "stuck", "failed");
-        until("the group of errors", || one.api.errors().into_iter().find(|group| group["sagas"] == 1 || group["count"] == 1));
+        until("the group of errors", || {
+            one.api.errors().into_iter().find(|group| group["sagas"] == 1 || group["count"] == 1)
+        });
         until("the list", || (one.api.list("status=failed").len() == 1).then_some(()));
         let metrics = one.api.get_text("/metrics");
         assert!(metrics.contains("saga_journal_behind_seconds"), "how fresh it is is told:\n{metrics}");
@@ -128,7 +130,11 @@ fn waits_signals_and_acts_meet_wherever_they_are() {
     }
     // A wait whose time is over, and one that is signalled, after the death of a host that may own it.
     for number in 0..6 {
-        start(&hosts[0].api, &format!("over-{number}"), &json!({"two": {"wait": format!("o-{number}"), "wait-ms": 9000}}));
+        start(
+            &hosts[0].api,
+            &format!("over-{number}"),
+            &json!({"two": {"wait": format!("o-{number}"), "wait-ms": 9000}}),
+        );
         start(&hosts[1].api, &format!("left-{number}"), &wait(&format!("l-{number}")));
     }
     for number in 0..6 {
@@ -162,7 +168,11 @@ fn what_cannot_keep_its_promise_is_refused_with_the_reason() {
     let several = environment(cluster.bootstrap(), "refused.", "k");
     let one = instrument_address("one");
     refused(&keeps, &several, &[&one, "keyvalue", "broker.hosts", "no other host would see"]);
-    refused(&Installation::empty(), &[("SAGA_BROKER_HOSTS", "several")], &["SAGA_BROKER_HOSTS", "embedded broker", "kafka"]);
+    refused(
+        &Installation::empty(),
+        &[("SAGA_BROKER_HOSTS", "several")],
+        &["SAGA_BROKER_HOSTS", "embedded broker", "kafka"],
+    );
     let living = host(cluster, "refused.", "a", &["one"]);
     // A plugin that comes later is rejected by itself.
     let late = Installation::with_instruments(&["two"]);
@@ -245,7 +255,8 @@ fn three_hosts_on_three_nodes_do_everything_once_through_kills_and_pauses() {
     }
     for api in &apis {
         until("nothing is under way", || {
-            let unended = ["running", "compensating", "waiting"].map(|status| api.list(&format!("status={status}")).len());
+            let unended =
+                ["running", "compensating", "waiting"].map(|status| api.list(&format!("status={status}")).len());
             (unended.iter().sum::<usize>() == 0).then_some(())
         });
         assert_eq!(api.errors(), Vec::<Value>::new());

@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use crate::context::Context;
 use crate::lanes::backlog;
 use crate::limits::{
-    RETENTION_INTERVAL, RETENTION_REST_MIN, RETENTION_SAGAS_MAX, SIGNALS_FORGOTTEN_MAX, SWEEP_INTERVAL, SWEEP_MESSAGES_MAX,
+    RETENTION_INTERVAL, RETENTION_REST_MIN, RETENTION_SAGAS_MAX, SIGNALS_FORGOTTEN_MAX, SWEEP_INTERVAL,
+    SWEEP_MESSAGES_MAX,
 };
 use crate::parking::{Error, decoded, submit};
 use crate::settle::settle_uncalled;
@@ -28,7 +29,8 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Resul
         for topic in unserved {
             // One host does it, and only what no other host serves.
             if context.has_other_hosts()
-                && (!context.broker.is_here(&topics::commands(), "") || context.broker.is_consumed_elsewhere(&topic).await?)
+                && (!context.broker.is_here(&topics::commands(), "")
+                    || context.broker.is_consumed_elsewhere(&topic).await?)
             {
                 continue;
             }
@@ -80,9 +82,8 @@ pub(crate) async fn run_retention(
     loop {
         let began = Instant::now();
         let now = context.now();
-        let before = Timestamp::from_ms(
-            now.as_ms().saturating_sub(u64::try_from(finished.as_millis()).unwrap_or(u64::MAX)),
-        );
+        let before =
+            Timestamp::from_ms(now.as_ms().saturating_sub(u64::try_from(finished.as_millis()).unwrap_or(u64::MAX)));
         let removed = context.store.retain(before, now, RETENTION_SAGAS_MAX).await?;
         if context.has_other_hosts() {
             forget_signals(&context, now).await?;

@@ -23,13 +23,26 @@ pub(crate) fn commands() -> TopicName {
 #[serde(untagged, rename_all = "kebab-case")]
 pub(crate) enum OnKey {
     /// A message was parked: its signal may have come before it.
-    Parked { key: WaitKey, parked: Waits },
+    Parked {
+        key: WaitKey,
+        parked: Waits,
+    },
     /// The time of a parked message seems to be over.
-    Overdue { key: WaitKey, overdue: Waits },
+    Overdue {
+        key: WaitKey,
+        overdue: Waits,
+    },
     /// An operator acts on the saga whose message is parked.
-    Acted { key: WaitKey, acted: Mark, waits: Waits },
+    Acted {
+        key: WaitKey,
+        acted: Mark,
+        waits: Waits,
+    },
     /// A signal has been remembered for as long as it was to be.
-    Expired { key: WaitKey, expired: Timestamp },
+    Expired {
+        key: WaitKey,
+        expired: Timestamp,
+    },
     Signal(Signal),
 }
 

@@ -192,12 +192,7 @@ impl Waiting {
         Ok(())
     }
 
-    fn find_expired(
-        &self,
-        tables: &dyn Tables,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(WaitKey, Bytes)>, Error> {
+    fn find_expired(&self, tables: &dyn Tables, now: Timestamp, limit: usize) -> Result<Vec<(WaitKey, Bytes)>, Error> {
         let from = self.signals.lock().from.clone();
         let rows = tables.scan(Table::Signals, &from, None, limit)?;
         let next = rows.last().filter(|_| rows.len() == limit).map(|(key, _)| after(key)).unwrap_or_default();

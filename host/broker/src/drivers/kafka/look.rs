@@ -12,8 +12,8 @@ use host_core::unit::Offset;
 use super::copies::STATE_TOPIC;
 use super::delays::{self, Lane};
 use super::ledger::Ledger;
-use super::partitioner::partition;
 use super::open::{Send, What};
+use super::partitioner::partition;
 use super::reading::COUNT_MAX;
 use super::shared::{ALONE, Shared, group_of};
 use super::topic::{Seat, Topic};
@@ -220,7 +220,8 @@ impl Shared {
 
     /// Take the first message of a key that is at hand here and at rest.
     pub(super) fn claim_here(self: &Arc<Self>, name: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {
-        let seated = self.topic(name).filter(|topic| topic.state.lock().seat_of(&group_of(name, QUEUE_GROUP)) == Some(0));
+        let seated =
+            self.topic(name).filter(|topic| topic.state.lock().seat_of(&group_of(name, QUEUE_GROUP)) == Some(0));
         if let Some(topic) = seated {
             let claimed = topic.state.lock().claim(key);
             if let Some((number, slot)) = claimed {

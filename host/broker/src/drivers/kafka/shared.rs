@@ -3,8 +3,8 @@
 //! and none while the cluster is asked.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -175,7 +175,9 @@ impl Shared {
             thread::sleep(ALONE_PAUSE);
         }
         *self.alone.lock() = Some(topic);
-        while let Some(other) = self.cluster.members(delays::GROUP)?.into_iter().find(|name| *name != self.options.host_name) {
+        while let Some(other) =
+            self.cluster.members(delays::GROUP)?.into_iter().find(|name| *name != self.options.host_name)
+        {
             if since.elapsed() > patience {
                 let cause = format!(
                     "host {other} works with these topics as one of several; give this one broker.hosts = \"several\" \

@@ -408,7 +408,9 @@ fn send_positions(
 fn position_failed(group: &str, error: &KafkaError) -> Failed {
     let cause = format!("committing positions of group {group}: {error}");
     match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::FencedInstanceId) => Failed::Lost(format!("{cause}; does another host have this host-name?")),
+        Some(RDKafkaErrorCode::FencedInstanceId) => {
+            Failed::Lost(format!("{cause}; does another host have this host-name?"))
+        }
         Some(_) | None => Failed::Aborted(cause),
     }
 }
