@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::broker_choice::BrokerChoice;
 use super::input;
 use crate::cli::Target;
 use crate::client::Client;
 use crate::client::view::UseCases;
-use crate::config;
+use crate::config::{self, Text};
 use crate::exit::{Exit, Stop};
 use crate::host::{Host, Threads};
 use crate::progress::Progress;
@@ -45,6 +46,7 @@ Examples:
   saga bench --scratch --native                without WebAssembly: what the sandbox costs
   saga bench --scratch --clients 256 --half-peak    the peak, then latency at half of it
   saga bench --scratch --clients 256 --rate 5000    latency when 5,000 sagas become due each second
+  saga bench --broker kafka=127.0.0.1:9092 --clients 1
   saga bench --use-case shop --body '{\"order-id\":\"1\",\"item\":\"book-{client}\",\"quantity\":1,\"amount\":20}'
 
 A host of its own is loaded inside its process; --http sends the same load through the API. A host that runs is always
@@ -91,6 +93,10 @@ pub struct Options {
     #[arg(long)]
     pub scratch: bool,
 
+    /// The broker of a host of its own: embedded, or kafka=HOST:PORT. Topics saga-bench-… are made there, and left there.
+    #[arg(long, value_name = "BROKER", default_value_t)]
+    pub broker: BrokerChoice,
+
     /// Use case to start on a host that runs.
     #[arg(long, value_name = "NAME", conflicts_with = "scratch")]
     pub use_case: Option<String>,
@@ -109,7 +115,7 @@ pub struct Options {
 
 impl Options {
     fn asks_for_own_host(&self) -> bool {
-        self.scratch || self.native || self.http
+        self.scratch || self.native || self.http || self.broker != BrokerChoice::Embedded
     }
 
     fn duration(&self) -> Duration {
@@ -169,7 +175,11 @@ fn running(options: &Options, client: &Client) -> anyhow::Result<Report> {
 fn own(options: &Options) -> anyhow::Result<Report> {
     let base = config::load(options.config.as_deref()).map_err(|mistakes| Stop::usage(mistakes.to_string()))?.config;
     let scratch = Scratch::make(options.steps, options.calls_per_instance)?;
-    let config = scratch.config(base, options.clients);
+    let mut config = scratch.config(base, options.clients);
+    options.broker.apply(&mut config.broker);
+    if options.broker != BrokerChoice::Embedded {
+        config.broker.prefix = Text(format!("saga-bench-{}.", uuid::Uuid::now_v7().simple()));
+    }
     crate::logging::begin(&config.log);
     let body = body(options, scratch::USE_CASE)?;
     let progress = Progress::begin("starting a host of its own");
@@ -235,15 +245,19 @@ fn body(options: &Options, use_case: &str) -> anyhow::Result<host_core::json::Js
 fn described(options: &Options) -> String {
     let way = if options.http { "over HTTP" } else { "in process" };
     let steps = options.steps;
+    let broker = match &options.broker {
+        BrokerChoice::Embedded => "embedded broker and store".to_owned(),
+        kafka @ BrokerChoice::Kafka(_) => format!("broker {kafka}"),
+    };
     if options.native {
-        return format!("embedded broker and store, {way}, {steps} native steps");
+        return format!("{broker}, {way}, {steps} native steps");
     }
     let calls = match options.calls_per_instance {
         0 => "unlimited calls".to_owned(),
         1 => "1 call".to_owned(),
         calls => format!("{calls} calls"),
     };
-    format!("embedded broker and store, {way}, {steps} wasm steps, {calls} an instance")
+    format!("{broker}, {way}, {steps} wasm steps, {calls} an instance")
 }
 
 #[cfg(test)]
