@@ -153,9 +153,9 @@ pub async fn any_key_and_value_comes_back_as_it_was(medium: Medium) {
     let long = "x".repeat(1024);
     let mut keys = ["", "a", "a\0b", "a\u{1}", "é", "e\u{301}", "z", "\u{ffff}", "\u{10348}", "'; --", "\\x00", &long];
     let value: Bytes = (0..1 << 20).map(|index: u32| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let mut txn = KeyValueTxn::default();
-    txn.writes = keys.iter().map(|key| (mine.clone(), Arc::from(*key), Some(value.clone()))).collect();
-    let big = SharedUnit { key_values: txn, ..unit("ordre-é-'1", Lsn(0), &[], &[], &"o".repeat(1 << 20)) };
+    let writes = keys.iter().map(|key| (mine.clone(), Arc::from(*key), Some(value.clone()))).collect();
+    let key_values = KeyValueTxn { writes, ..KeyValueTxn::default() };
+    let big = SharedUnit { key_values, ..unit("ordre-é-'1", Lsn(0), &[], &[], &"o".repeat(1 << 20)) };
     taken(&*state, &[big]).await;
     keys.sort_unstable();
     let listed = state.keys(&mine, None, 100).await.expect("the keys are readable");

@@ -2,6 +2,8 @@
 //! one goes on. That is how a test gets between any two steps of a commit without the program knowing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -38,6 +40,8 @@ struct Trap {
 struct Shared {
     /// Guards what is to happen next.
     trap: Mutex<Option<Trap>>,
+    /// What was to happen has happened.
+    is_over: AtomicBool,
     /// Guards the tasks of open connections, which end with the proxy.
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -67,12 +71,17 @@ impl Proxy {
 
     /// After this many more messages of this side, before the next.
     pub(crate) fn after(&self, side: Side, left: usize, happening: impl FnOnce() -> Then + Send + 'static) {
+        self.shared.is_over.store(false, Ordering::Release);
         *self.shared.trap.lock() = Some(Trap { side, left, happening: Box::new(happening) });
     }
 
-    /// Nothing happens any more. Answers whether it has happened.
-    pub(crate) fn disarm(&self) -> bool {
-        self.shared.trap.lock().take().is_none()
+    /// Nothing happens any more, and what was happening is over. Answers whether it has happened.
+    pub(crate) async fn disarm(&self) -> bool {
+        let happened = self.shared.trap.lock().take().is_none();
+        while happened && !self.shared.is_over.load(Ordering::Acquire) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        happened
     }
 }
 
@@ -96,13 +105,20 @@ async fn serve(client: TcpStream, server_port: u16, shared: Arc<Shared>) {
 }
 
 /// Message by message, until one side ends.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, side: Side, shared: &Shared) {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, side: Side, shared: &Arc<Shared>) {
     // The first that a client says has no letter before its length.
     let mut letters = usize::from(side == Side::Server);
     while let Ok(message) = read(&mut from, letters).await {
         letters = 1;
         if let Some(happening) = happening(shared, side) {
-            let then = tokio::task::spawn_blocking(happening).await.expect("what happens does not fail");
+            let shared = shared.clone();
+            // It goes on to its end also where the other side ends the connection meanwhile.
+            let happen = move || {
+                let then = happening();
+                shared.is_over.store(true, Ordering::Release);
+                then
+            };
+            let then = tokio::task::spawn_blocking(happen).await.expect("what happens does not fail");
             if then == Then::Cut {
                 return;
             }

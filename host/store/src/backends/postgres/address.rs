@@ -111,12 +111,17 @@ impl Target {
 
     /// What a connection is set to. Every statement of this backend finds its rows by an index, in a table of any size:
     /// plans are made once, and not from the sizes of tables that were empty a minute ago. What others see is durable,
-    /// unless the server does not even sync.
+    /// unless the server does not even sync. A host whose machine is gone, or that stands still, does not keep its turn.
     fn settings(&self) -> String {
         let (statement_ms, turn_ms) = (self.statement_max.as_millis(), limits::TURN_HELD_MAX.as_millis());
+        let (transaction_ms, keepalive_s) = (2 * statement_ms, limits::KEEPALIVE_IDLE.as_secs());
         format!(
             "SET search_path TO \"{}\"; SET client_min_messages TO warning; \
              SET statement_timeout TO {statement_ms}; SET idle_in_transaction_session_timeout TO {turn_ms}; \
+             SET tcp_keepalives_idle TO {keepalive_s}; SET tcp_keepalives_interval TO 3; \
+             SET tcp_keepalives_count TO 3; \
+             SELECT set_config('transaction_timeout', '{transaction_ms}', false) \
+             WHERE current_setting('server_version_num')::int >= 170000; \
              SET plan_cache_mode TO force_generic_plan; SET jit TO off; \
              SET enable_seqscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off; \
              SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",

@@ -62,8 +62,9 @@ fn of_client(error: &tokio_postgres::Error) -> (Remedy, &'static str) {
         "error performing TLS handshake" => {
             (Remedy::Operator, "let the server speak TLS with a certificate of its name, and name its authority here")
         }
-        "authentication error" => (Remedy::Operator, "check the user and the password of the address"),
-        "invalid configuration" => (Remedy::Operator, "check the address"),
+        "authentication error" | "invalid configuration" => {
+            (Remedy::Operator, "check the user and the password of the address")
+        }
         text if text.starts_with("error serializing") || text.starts_with("error deserializing") => {
             (Remedy::GiveUp, "this is a mistake of the host; please report it")
         }
