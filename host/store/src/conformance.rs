@@ -1,13 +1,15 @@
 //! What every store must do, as tests that any backend runs unchanged: `store_conformance!` for a store,
-//! `tables_conformance!` for tables under the embedded one. The only part of this room that panics: a broken promise
-//! fails the test that asked.
+//! `tables_conformance!` for tables under the embedded one, `shared_conformance!` for a state that hosts share. The only
+//! part of this room that panics: a broken promise fails the test that asked.
 
 pub mod crash;
 pub mod journal;
 pub mod key_value;
 pub mod lists;
+pub mod over_shared;
 pub mod retention;
 pub mod sample;
+pub mod shared;
 pub mod tables;
 pub mod waiting;
 
@@ -200,20 +202,11 @@ pub async fn submit(subject: &dyn Subject, unit: Unit) -> Lsn {
     subject.submit(unit).await.expect("nothing conflicts with this unit")
 }
 
-/// One test per promise, over a backend.
+/// One test per promise of the key-values, over a backend that may hold nothing else.
 #[macro_export]
-macro_rules! store_conformance {
+macro_rules! key_value_conformance {
     ($backend:expr) => {
         $crate::store_conformance! { @each $backend,
-            journal: [
-                a_read_sees_what_was_submitted_before_it,
-                records_come_back_in_the_order_of_their_commit,
-                every_kind_of_record_comes_back_as_it_was,
-                a_saga_with_a_similar_id_is_another_saga,
-                the_feed_holds_batches_in_order_until_they_are_folded,
-                folding_twice_changes_nothing,
-                a_corrupt_row_is_named_and_not_skipped,
-            ],
             key_value: [
                 a_value_is_visible_from_its_submission_on,
                 keys_are_listed_in_order_whether_written_or_not,
@@ -224,6 +217,25 @@ macro_rules! store_conformance {
                 the_last_write_of_a_key_counts,
                 no_update_is_lost_between_threads,
                 no_write_skew_between_threads,
+            ],
+        }
+    };
+}
+
+/// One test per promise, over a backend.
+#[macro_export]
+macro_rules! store_conformance {
+    ($backend:expr) => {
+        $crate::key_value_conformance!($backend);
+        $crate::store_conformance! { @each $backend,
+            journal: [
+                a_read_sees_what_was_submitted_before_it,
+                records_come_back_in_the_order_of_their_commit,
+                every_kind_of_record_comes_back_as_it_was,
+                a_saga_with_a_similar_id_is_another_saga,
+                the_feed_holds_batches_in_order_until_they_are_folded,
+                folding_twice_changes_nothing,
+                a_corrupt_row_is_named_and_not_skipped,
             ],
             waiting: [
                 parked_messages_come_back_oldest_first,

@@ -1,5 +1,6 @@
 //! What must survive: the journal (which is the processed mark and the stored outcome), key-value of the steps, parked
 //! messages, remembered signals, operators' marks, and the projection that the monitor reads.
+//! Several hosts share the key-values by the trait `shared::SharedState`.
 //! It must not know brokers, plugins or HTTP. The door is the trait `Store`; `JointStore` is its half of the embedded
 //! commit.
 #![forbid(unsafe_code)]
@@ -9,6 +10,7 @@ pub mod conformance;
 pub mod embedded;
 mod error;
 pub mod projection;
+pub mod shared;
 
 use std::any::Any;
 use std::sync::Arc;
