@@ -4,6 +4,7 @@
 
 pub mod foreign;
 mod node;
+pub mod program;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
