@@ -4,13 +4,15 @@
 //! docs/interoperation.md, in plain Java, each a process of its own; what they did is read by yet another client.
 
 use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
 
 use saga_tests::check::{self, until};
-use saga_tests::host::Host;
+use saga_tests::host::{Host, free_port};
 use saga_tests::installation::{INSTRUMENT_MANIFEST, Installation, instrument_address};
 use saga_tests::kafka::Cluster;
 use saga_tests::kafka::foreign::{Outgoing, Record};
 use saga_tests::kafka::program::{Running, run};
+use saga_tests::tidy::tree::root;
 use saga_tests::{api, artefacts};
 use serde_json::{Value, json};
 
@@ -417,4 +419,78 @@ fn a_foreign_step_takes_over_from_a_component_and_nothing_is_lost_or_doubled() {
     let expected = waiting.iter().map(|id| (id.clone(), vec![-2])).chain([(held.clone(), vec![2])]);
     assert_eq!(booked(PREFIX), expected.collect());
     assert_nothing_twice(PREFIX);
+}
+
+#[test]
+fn the_page_about_migrating_can_be_followed() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    for name in ["scripts", "tests"] {
+        std::os::unix::fs::symlink(root().join(name), folder.path().join(name)).expect("the folder is ours");
+    }
+    let page = std::fs::read_to_string(root().join("docs").join("migrating.md")).expect("the page is there");
+    let script = script_of(&page);
+    // The cluster is the one of these tests, which ends with them.
+    let own = script.replace("bootstrap=$(scripts/kafka start --dir shop-kafka)", "");
+    let own = own.replace("scripts/kafka stop --dir shop-kafka --remove", "");
+    assert_eq!(script.len() - own.len(), 98, "the page starts a cluster and ends it");
+    let port = free_port();
+    let bin = artefacts::saga().parent().expect("the program lies in a folder").to_owned();
+    let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())));
+    let ran = Command::new("bash")
+        .args(["-c", &own])
+        .current_dir(folder.path())
+        .env("PATH", path.expect("plain folders"))
+        .env("CARGO_TARGET_DIR", artefacts::target_dir())
+        .env("SAGA_LISTEN", format!("127.0.0.1:{port}"))
+        .env("SAGA_HOST", format!("http://127.0.0.1:{port}"))
+        .env("bootstrap", Cluster::shared().bootstrap())
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash can be started");
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{out}\n{err}");
+    for (id, status) in [
+        ("one-1", "completed"),
+        ("one-2", "compensated"),
+        ("two-1", "completed"),
+        ("two-2", "compensated"),
+        ("three-2", "compensated"),
+        ("four-1", "completed"),
+    ] {
+        assert!(out.contains(&format!("{id}  {status}")), "{id} is not {status}:\n{out}\n{err}");
+    }
+    assert_nothing_twice("saga-demo.");
+}
+
+/// The page as a script: commands as they stand, and the definitions written to the file that the text names.
+fn script_of(page: &str) -> String {
+    let mut script = "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n".to_owned();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        let Some(kind) = line.strip_prefix("```") else { continue };
+        let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+        match kind {
+            "sh" => script.push_str(&format!("{}\n", block.join("\n"))),
+            "toml" => script.push_str(&format!("cat >shop/use-cases/sell.toml <<'END'\n{}\nEND\n", block.join("\n"))),
+            other => panic!("a block of {other}"),
+        }
+    }
+    script
+}
+
+#[test]
+fn the_page_about_interoperation_shows_lines_of_the_programs() {
+    let java = |name: &str| root().join("tests").join("foreign").join("java").join(format!("{name}.java"));
+    let programs = ["StartSaga", "ForeignStep", "ReadJournal"].map(|name| {
+        let text = std::fs::read_to_string(java(name)).expect("the program is there");
+        text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    });
+    let page = std::fs::read_to_string(root().join("docs").join("interoperation.md")).expect("the page is there");
+    let blocks: Vec<&str> = page.split("```java\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 5, "the essential lines are shown");
+    for block in blocks {
+        let block: Vec<&str> = block.lines().map(str::trim).collect();
+        let is_in = |program: &Vec<String>| program.windows(block.len()).any(|lines| lines == block.as_slice());
+        assert!(programs.iter().any(is_in), "no program has these lines:\n{}", block.join("\n"));
+    }
 }
