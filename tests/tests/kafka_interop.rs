@@ -3,7 +3,7 @@
 //! place and gives it back; each message is answered exactly once, whoever dies. Method: the programs of
 //! docs/interoperation.md, in plain Java, each a process of its own; what they did is read by yet another client.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 
 use saga_tests::check::{self, until};
@@ -250,6 +250,40 @@ fn a_foreign_step_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_tw
     let bookings = expected.into_iter().map(|(id, (_, changes))| (id, changes));
     assert_eq!(booked(PREFIX), bookings.filter(|(_, changes)| !changes.is_empty()).collect());
     assert_nothing_twice(PREFIX);
+}
+
+/// Once a host has served a step, the position is not all that is done: what else is, the host has written beside it.
+/// A service that read the position alone did its work again for sagas that were over.
+#[test]
+fn a_foreign_step_knows_what_a_host_had_done_beyond_the_position() {
+    // Of forty messages the ones with odd offsets are done. Six bits a character, of which 42 has every second.
+    let odd_runs = format!("saga1:r{}", ["1"; 40].join(","));
+    for (prefix, text) in [("interop-bits.", "saga1:bggggggA"), ("interop-runs.", &odd_runs)] {
+        let foreign = Cluster::shared().foreign();
+        let (topic, group) = (format!("{prefix}{STOCK}.in"), format!("{prefix}{STOCK}"));
+        make_books(prefix);
+        for name in [&topic, &format!("{prefix}{STOCK}.compensate"), &format!("{prefix}far.away.next.in")] {
+            foreign.create(name, 1);
+        }
+        let envelope = |offset: usize| {
+            // What nobody can write to: the second transaction fails, again and again.
+            let next = if offset == 22 { "no topic name" } else { "far.away.next" };
+            let steps = ["far.away.before", STOCK, next];
+            json!({"meta": {"global-id": format!("n-{offset}"), "steps": steps}, "body": order("book", 1, 7)}).to_string()
+        };
+        let envelopes: Vec<String> = (0..40).map(envelope).collect();
+        let records = envelopes.iter().map(|value| Outgoing { key: Some("k"), value, headers: &[] });
+        foreign.produce(&topic, &records.collect::<Vec<_>>());
+        foreign.set_position(&group, &topic, 0, (0, text));
+        let _stock = foreign_stock(prefix);
+        let position = until("the first twenty are behind it", || {
+            foreign.position(&group, &topic, 0).filter(|(offset, _)| *offset >= 20)
+        });
+        assert_eq!(position, (20, "saga1:bggg2".to_owned()), "what is done beyond is handed on");
+        let ids: Vec<String> = booked(prefix).into_keys().collect();
+        let even: BTreeSet<String> = (0..20).step_by(2).map(|offset| format!("n-{offset}")).collect();
+        assert_eq!(ids, even.into_iter().collect::<Vec<_>>());
+    }
 }
 
 /// What of a saga's calls the journal tells a stranger, in the words of `show`.

@@ -19,17 +19,25 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableSet;
+import java.util.Set;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.CloseOptions.GroupMembershipOperation;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.CooperativeStickyAssignor;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
@@ -38,7 +46,7 @@ import org.apache.kafka.common.errors.WakeupException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-public class ForeignStep {
+public class ForeignStep implements ConsumerRebalanceListener {
     // Numbers of a body go on with all of their digits.
     private static final JsonMapper JSON = JsonMapper.builder()
             .enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS)
@@ -50,6 +58,8 @@ public class ForeignStep {
     private final String address;
     private final KafkaConsumer<String, String> consumer;
     private final KafkaProducer<String, String> producer;
+    // What was done beyond the positions when the partitions came to us.
+    private final Map<TopicPartition, NavigableSet<Long>> doneBeyond = new HashMap<>();
 
     public static void main(String[] args) throws Exception {
         if (args.length != 4) {
@@ -101,7 +111,7 @@ public class ForeignStep {
     private void run() {
         // What one of the same id had begun and not committed is aborted here.
         producer.initTransactions();
-        consumer.subscribe(List.of(prefix + address + ".in", prefix + address + ".compensate"));
+        consumer.subscribe(List.of(prefix + address + ".in", prefix + address + ".compensate"), this);
         try {
             while (true) {
                 ConsumerRecords<String, String> records = consumer.poll(Duration.ofSeconds(1));
@@ -121,9 +131,11 @@ public class ForeignStep {
         producer.beginTransaction();
         try {
             for (ConsumerRecord<String, String> record : records) {
-                answers(record).forEach(producer::send);
+                if (!isDone(record)) {
+                    answers(record).forEach(producer::send);
+                }
             }
-            producer.sendOffsetsToTransaction(records.nextOffsets(), consumer.groupMetadata());
+            producer.sendOffsetsToTransaction(positionsBehind(records), consumer.groupMetadata());
             producer.commitTransaction();
         } catch (KafkaException failed) {
             System.err.println("answers are taken back: " + failed);
@@ -139,6 +151,35 @@ public class ForeignStep {
                 consumer.seek(partition, records.records(partition).get(0).offset());
             }
         }
+    }
+
+    @Override
+    public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+        consumer.committed(Set.copyOf(partitions)).forEach((partition, position) -> doneBeyond.put(
+                partition, position == null ? new TreeSet<>() : Beyond.read(position.offset(), position.metadata())));
+    }
+
+    @Override
+    public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+        doneBeyond.keySet().removeAll(partitions);
+    }
+
+    private boolean isDone(ConsumerRecord<String, String> record) {
+        return doneBeyond.get(new TopicPartition(record.topic(), record.partition())).contains(record.offset());
+    }
+
+    // Whoever comes after us must know as well what was done beyond them.
+    private Map<TopicPartition, OffsetAndMetadata> positionsBehind(ConsumerRecords<String, String> records) {
+        Map<TopicPartition, OffsetAndMetadata> positions = new HashMap<>();
+        records.nextOffsets().forEach((partition, next) -> {
+            NavigableSet<Long> done = doneBeyond.get(partition);
+            long position = next.offset();
+            while (done.contains(position)) {
+                position++;
+            }
+            positions.put(partition, new OffsetAndMetadata(position, Beyond.write(position, done.tailSet(position))));
+        });
+        return positions;
     }
 
     private List<ProducerRecord<String, String>> answers(ConsumerRecord<String, String> record) {
@@ -249,6 +290,51 @@ public class ForeignStep {
             meta.put("position", next).remove("message-id");
             String topic = prefix + steps.get(next) + (back ? ".compensate" : ".in");
             return new ProducerRecord<>(topic, id(), envelope.toString());
+        }
+    }
+
+    // A host ends the messages of a partition in any order, and writes those that are done beyond the group's position
+    // beside it: `saga1:r` and lengths of runs, the first of what is not done, or `saga1:b` and a bit an offset.
+    private static final class Beyond {
+        private static final String RUNS = "saga1:r";
+        private static final String BITS = "saga1:b";
+        private static final String ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
+
+        private static NavigableSet<Long> read(long position, String text) {
+            NavigableSet<Long> done = new TreeSet<>();
+            if (text.startsWith(RUNS)) {
+                long at = position;
+                boolean isDone = false;
+                for (String length : text.substring(RUNS.length()).split(",")) {
+                    long end = at + Long.parseLong(length, 36);
+                    for (; at < end; at++) {
+                        if (isDone) {
+                            done.add(at);
+                        }
+                    }
+                    isDone = !isDone;
+                }
+            } else if (text.startsWith(BITS)) {
+                for (int bit = 0; bit < 6 * (text.length() - BITS.length()); bit++) {
+                    if ((ALPHABET.indexOf(text.charAt(BITS.length() + bit / 6)) >> bit % 6 & 1) == 1) {
+                        done.add(position + bit);
+                    }
+                }
+            } else if (!text.isEmpty()) {
+                throw new IllegalStateException("the text beside the position is of a later host: " + text);
+            }
+            return done;
+        }
+
+        private static String write(long position, SortedSet<Long> done) {
+            if (done.isEmpty()) {
+                return "";
+            }
+            int[] groups = new int[(int) (done.last() - position) / 6 + 1];
+            done.forEach(offset -> groups[(int) (offset - position) / 6] |= 1 << (offset - position) % 6);
+            StringBuilder text = new StringBuilder(BITS);
+            Arrays.stream(groups).forEach(group -> text.append(ALPHABET.charAt(group)));
+            return text.toString();
         }
     }
 }

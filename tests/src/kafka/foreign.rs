@@ -106,6 +106,21 @@ impl Foreign {
         Following::start(self.command(&[&["follow"], topics].concat()))
     }
 
+    /// A group's position at a partition, and the text beside it; none if it has none.
+    pub fn position(&self, group: &str, topic: &str, partition: u32) -> Option<(i64, String)> {
+        let printed = self.run(&["position", group, topic, &partition.to_string()], "");
+        printed.lines().next().map(|line| {
+            let position = parsed(line);
+            let text = position["text"].as_str().expect("a position has a text").to_owned();
+            (number(&position, "offset"), text)
+        })
+    }
+
+    /// Set it, for a group that has no members.
+    pub fn set_position(&self, group: &str, topic: &str, partition: u32, (offset, text): (u64, &str)) {
+        self.run(&["position", group, topic, &partition.to_string(), &offset.to_string(), text], "");
+    }
+
     pub(super) fn ready(&self, nodes: u32) {
         self.run(&["ready", &nodes.to_string()], "");
     }
