@@ -90,7 +90,10 @@ fn booked(prefix: &str) -> BTreeMap<String, Vec<i64>> {
 fn assert_nothing_twice(prefix: &str) {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for line in read_journal(prefix).0 {
-        if ["started", "done", "rejected", "compensated", "not-run", "ended"].iter().any(|event| line["event"] == *event) {
+        if ["started", "done", "rejected", "compensated", "not-run", "ended"]
+            .iter()
+            .any(|event| line["event"] == *event)
+        {
             let settles = line["event"] != "started" && line["event"] != "ended";
             let what = if settles { "settled".to_owned() } else { api::text(&line, "event") };
             let message = if settles { api::text(&line, "message-id") } else { api::text(&line, "global-id") };
@@ -269,7 +272,8 @@ fn a_foreign_step_knows_what_a_host_had_done_beyond_the_position() {
             // What nobody can write to: the second transaction fails, again and again.
             let next = if offset == 22 { "no topic name" } else { "far.away.next" };
             let steps = ["far.away.before", STOCK, next];
-            json!({"meta": {"global-id": format!("n-{offset}"), "steps": steps}, "body": order("book", 1, 7)}).to_string()
+            json!({"meta": {"global-id": format!("n-{offset}"), "steps": steps}, "body": order("book", 1, 7)})
+                .to_string()
         };
         let envelopes: Vec<String> = (0..40).map(envelope).collect();
         let records = envelopes.iter().map(|value| Outgoing { key: Some("k"), value, headers: &[] });
@@ -424,7 +428,10 @@ fn a_component_takes_over_from_a_foreign_step_and_nothing_is_lost_or_doubled() {
     assert_nothing_twice(PREFIX);
     // The component did the rest; what the foreign step had reserved for the two, it released by the log of that one.
     let bucket = check::bucket(&host, STOCK, None);
-    assert_eq!(bucket, BTreeMap::from([("stock/book", json!(999_960)), ("stock/pen", json!(4))].map(|(k, v)| (k.to_owned(), v))));
+    assert_eq!(
+        bucket,
+        BTreeMap::from([("stock/book", json!(999_960)), ("stock/pen", json!(4))].map(|(k, v)| (k.to_owned(), v)))
+    );
 }
 
 #[test]
