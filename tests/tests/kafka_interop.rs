@@ -1,6 +1,6 @@
-//! Programs of others beside a host on a real Apache Kafka. Goal: a foreign producer starts sagas, a foreign service owns
-//! a step in the middle of a use case, a foreign consumer reads the journal, and a component takes the foreign step's
-//! place and gives it back; each message is answered exactly once, whoever dies. Method: the programs of
+//! Programs of others beside a host on a real Apache Kafka. Goal: a foreign producer starts sagas, a foreign service
+//! owns a step in the middle of a use case, a foreign consumer reads the journal, and a component takes the foreign
+//! step's place and gives it back; each message is answered exactly once, whoever dies. Method: the programs of
 //! docs/interoperation.md, in plain Java, each a process of its own; what they did is read by yet another client.
 
 use std::collections::{BTreeMap, BTreeSet};
