@@ -483,11 +483,12 @@ fn the_page_about_migrating_can_be_followed() {
     let script = own_cluster(script, "scripts/kafka stop --dir shop-kafka --remove");
     let port = free_port();
     let bin = artefacts::saga().parent().expect("the program lies in a folder").to_owned();
-    let path = std::env::join_paths([bin].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path))).expect("plain folders");
     let ran = Command::new("bash")
         .args(["-c", &script])
         .current_dir(folder.path())
-        .env("PATH", path.expect("plain folders"))
+        .env("PATH", path)
         .env("CARGO_TARGET_DIR", artefacts::target_dir())
         .env("SAGA_LISTEN", format!("127.0.0.1:{port}"))
         .env("SAGA_HOST", format!("http://127.0.0.1:{port}"))

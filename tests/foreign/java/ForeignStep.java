@@ -6,7 +6,8 @@
 //
 // The prefix is the host's `broker.prefix`, "" if it has none. The id names this process, in the group and in its
 // transactions: the one that takes the place of one that died has the same, those that run side by side do not.
-// It books on the topic `legacy.stock`, refuses an order of more than a hundred, and ends with SIGTERM.
+// It books on the topic `legacy.stock`, which has to be there unless the brokers make topics by themselves, refuses an
+// order of more than a hundred, and ends with SIGTERM.
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
