@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use crate::tidy::tree::root;
 
 /// The folder that cargo writes to.
-pub(crate) fn target_dir() -> PathBuf {
+pub fn target_dir() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => root().join(dir),
         None => root().join("target"),

@@ -5,6 +5,7 @@
 pub mod foreign;
 pub mod judge;
 mod node;
+pub mod program;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _};

@@ -5,14 +5,16 @@
 //   java Records <bootstrap> produce <topic> [commit|abort|open <transactional-id>]
 //   java Records <bootstrap> consume <topic>...
 //   java Records <bootstrap> follow <topic>...
+//   java Records <bootstrap> position <group> <topic> <partition> [<offset> <text>]
 //   java Records <bootstrap> ready <nodes>
 //
 // `produce` reads one JSON object a line from its input: {"key":…,"value":…,"headers":[[name,value],…]}, of which only
 // the value is needed, and prints where each record is. With a transactional id all of them are one transaction, which
 // is committed, aborted, or left open as by a client that died. `consume` and `follow` read committed records from the
 // beginning and print each as one JSON object; `consume` ends at what were the topics' ends when it began, `follow`
-// when its input is closed. A topic to read is a regular expression for whole names. `ready` waits until that many
-// nodes serve and each partition is in sync on every node that is to have it. All but `follow` give up after two minutes.
+// when its input is closed. A topic to read is a regular expression for whole names. `position` prints a group's position
+// and the text beside it, or sets them where the group has no members. `ready` waits until that many nodes serve and
+// each partition is in sync on every node that is to have it. All but `follow` give up after two minutes.
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -41,6 +43,7 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -73,6 +76,7 @@ public class Records {
             case "produce" -> produce(bootstrap, rest.get(0), rest.subList(1, rest.size()));
             case "consume" -> consume(bootstrap, rest);
             case "follow" -> follow(bootstrap, rest);
+            case "position" -> position(bootstrap, rest);
             case "ready" -> ready(bootstrap, Integer.parseInt(rest.get(0)));
             default -> throw new IllegalArgumentException("no such verb: " + args[1]);
         }
@@ -87,6 +91,22 @@ public class Records {
         try (Admin admin = admin(bootstrap)) {
             // The replication factor is the brokers' own.
             admin.createTopics(List.of(new NewTopic(topic, Optional.of(partitions), Optional.empty()))).all().get();
+        }
+    }
+
+    private static void position(String bootstrap, List<String> rest) throws Exception {
+        String group = rest.get(0);
+        var place = new TopicPartition(rest.get(1), Integer.parseInt(rest.get(2)));
+        try (Admin admin = admin(bootstrap)) {
+            if (rest.size() > 3) {
+                var position = new OffsetAndMetadata(Long.parseLong(rest.get(3)), rest.get(4));
+                admin.alterConsumerGroupOffsets(group, Map.of(place, position)).all().get();
+            }
+            var positions = admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get();
+            OffsetAndMetadata position = positions.get(place);
+            if (position != null) {
+                OUT.println(JSON.createObjectNode().put("offset", position.offset()).put("text", position.metadata()));
+            }
         }
     }
 

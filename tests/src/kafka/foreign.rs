@@ -106,6 +106,21 @@ impl Foreign {
         Following::start(self.command(&[&["follow"], topics].concat()))
     }
 
+    /// A group's position at a partition, and the text beside it; none if it has none.
+    pub fn position(&self, group: &str, topic: &str, partition: u32) -> Option<(i64, String)> {
+        let printed = self.run(&["position", group, topic, &partition.to_string()], "");
+        printed.lines().next().map(|line| {
+            let position = parsed(line);
+            let text = position["text"].as_str().expect("a position has a text").to_owned();
+            (number(&position, "offset"), text)
+        })
+    }
+
+    /// Set it, for a group that has no members.
+    pub fn set_position(&self, group: &str, topic: &str, partition: u32, (offset, text): (u64, &str)) {
+        self.run(&["position", group, topic, &partition.to_string(), &offset.to_string(), text], "");
+    }
+
     pub(super) fn ready(&self, nodes: u32) {
         self.run(&["ready", &nodes.to_string()], "");
     }
@@ -138,14 +153,22 @@ impl Foreign {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("java");
-        // Small, and quick to start.
-        command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
-        command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error");
-        command.arg("-cp").arg(class_path(&[classes(), &jars().join("*")])).arg("Records");
-        command.arg(&self.bootstrap).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        static CLASSES: OnceLock<PathBuf> = OnceLock::new();
+        let mut command = java("Records", CLASSES.get_or_init(|| classes("Records")));
+        command.arg(&self.bootstrap).args(arguments);
         command
     }
+}
+
+/// A program of `tests/foreign/java` whose classes are in this folder, with its input and output at hand.
+pub(super) fn java(program: &str, classes: &Path) -> Command {
+    let mut command = Command::new("java");
+    // Small, and quick to start.
+    command.args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]);
+    command.arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error");
+    command.arg("-cp").arg(class_path(&[classes, &jars().join("*")])).arg(program);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
 }
 
 /// Committed records as they come.
@@ -198,20 +221,17 @@ fn jars() -> &'static Path {
     })
 }
 
-/// Where the compiled client is: in a folder named by its source, so that it is compiled once.
-fn classes() -> &'static Path {
-    static CLASSES: OnceLock<PathBuf> = OnceLock::new();
-    CLASSES.get_or_init(|| {
-        let source = root().join("tests").join("foreign").join("java").join("Records.java");
-        let mut hasher = DefaultHasher::new();
-        std::fs::read(&source).expect("the client's source is in the tree").hash(&mut hasher);
-        let parent = target_dir().join("foreign");
-        let folder = parent.join(format!("records-{:016x}", hasher.finish()));
-        if !folder.is_dir() {
-            compile(&source, &parent, &folder);
-        }
-        folder
-    })
+/// Where a compiled program is: in a folder named by its source, so that it is compiled once.
+pub(super) fn classes(program: &str) -> PathBuf {
+    let source = root().join("tests").join("foreign").join("java").join(format!("{program}.java"));
+    let mut hasher = DefaultHasher::new();
+    std::fs::read(&source).expect("the program's source is in the tree").hash(&mut hasher);
+    let parent = target_dir().join("foreign");
+    let folder = parent.join(format!("{}-{:016x}", program.to_lowercase(), hasher.finish()));
+    if !folder.is_dir() {
+        compile(&source, &parent, &folder);
+    }
+    folder
 }
 
 fn compile(source: &Path, parent: &Path, folder: &Path) {
