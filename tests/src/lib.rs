@@ -13,6 +13,7 @@ pub mod installation;
 pub mod interpose;
 pub mod kafka;
 pub mod measure;
+pub mod postgres;
 pub mod tidy;
 
 /// The examples of the pages are compiled like those of the code.

@@ -77,6 +77,22 @@ impl Default for Broker {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Store {
     pub kind: StoreKind,
+    pub address: Option<Secret>,
+    pub schema: Text,
+    pub ca_file: Text,
+    pub connections: usize,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            kind: StoreKind::Embedded,
+            address: None,
+            schema: Text("saga".to_owned()),
+            ca_file: Text::default(),
+            connections: host_store::shared::limits::CONNECTIONS_DEFAULT,
+        }
+    }
 }
 
 /// `[limits]`
@@ -127,7 +143,7 @@ impl Default for Config {
             plugins_dir: "plugins".into(),
             use_cases_dir: "use-cases".into(),
             broker: Broker::default(),
-            store: Store { kind: StoreKind::Embedded },
+            store: Store::default(),
             limits: Limits {
                 body: size(message.body_bytes_max),
                 meta: size(message.meta_bytes_max),
@@ -252,6 +268,7 @@ fn check_together(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileE
         ));
     }
     check_broker(config, source, mistakes);
+    check_store(config, source, mistakes);
     let hard_max = host_core::limits::STEPS_HARD_MAX;
     if config.limits.steps == 0 || config.limits.steps > hard_max {
         let problem = format!("{} steps is out of range", config.limits.steps);
@@ -298,6 +315,25 @@ fn check_broker(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileErr
     for (path, _) in spans.into_iter().filter(|(_, span)| *span < Duration::from_secs(1)) {
         let problem = "less than a second ends what is only slow".to_owned();
         mistakes.push(source.mistake(path, problem, "write \"1s\" or more".to_owned()));
+    }
+}
+
+/// What a store elsewhere needs.
+fn check_store(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileError>) {
+    let store = &config.store;
+    if store.kind == StoreKind::Postgres && config.broker.kind == BrokerKind::Embedded {
+        let problem = "a database that hosts share has no use beside an embedded broker, which one host has".to_owned();
+        let cure = "set broker.kind = \"kafka\", or store.kind = \"embedded\"".to_owned();
+        mistakes.push(source.mistake("store.kind", problem, cure));
+    }
+    if store.kind == StoreKind::Postgres && store.address.is_none() {
+        let problem = "it says nothing, and store.kind is \"postgres\"".to_owned();
+        let cure = "set SAGA_STORE_ADDRESS=postgresql://user:password@host:5432/database".to_owned();
+        mistakes.push(source.mistake("store.address", problem, cure));
+    }
+    if store.connections == 0 {
+        let problem = "0 lets nothing through".to_owned();
+        mistakes.push(source.mistake("store.connections", problem, "write 1 or more, or leave the key out".to_owned()));
     }
 }
 

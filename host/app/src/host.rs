@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::compiler;
-use crate::config::{Config, HostCount};
+use crate::config::{Config, HostCount, StoreKind};
 use crate::descriptors;
 use crate::door::HostDoor;
 use crate::use_cases::UseCases;
@@ -89,6 +89,7 @@ impl Host {
             let (config, clock, fail_points, stop) = (config.clone(), clock.clone(), fail_points.clone(), stop.clone());
             tokio::task::spawn_blocking(move || wiring::wire(&config, clock, fail_points, stop)).await??
         };
+        let shared = wiring::shared_state(config).await?;
         tasks.spawn(delays);
         // After the database, whose lock says that the data folder is ours.
         let use_cases = open_use_cases(config)?;
@@ -114,6 +115,7 @@ impl Host {
         let parts = Parts {
             commit: commit.clone(),
             store,
+            shared,
             broker,
             runner: runner(&plugins),
             use_cases,
@@ -178,8 +180,8 @@ fn fail_points() -> anyhow::Result<FailPoints> {
 
 fn open_use_cases(config: &Config) -> anyhow::Result<Arc<UseCases>> {
     let archive_dir = match config.store.kind {
-        crate::config::StoreKind::Embedded => Some(config.data_dir.join("use-cases")),
-        crate::config::StoreKind::Memory => None,
+        StoreKind::Embedded | StoreKind::Postgres => Some(config.data_dir.join("use-cases")),
+        StoreKind::Memory => None,
     };
     UseCases::open(config.use_cases_dir.clone(), archive_dir)
 }
@@ -188,7 +190,7 @@ async fn open_plugins(config: &Config, fail_points: &Arc<FailPoints>) -> anyhow:
     let mut options = PluginsOptions::new(config.plugins_dir.clone(), config.data_dir.join("artefacts"));
     options.calls_at_once_max = u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX);
     options.compiler = compiler::compiler(&config.limits);
-    if config.broker.hosts == HostCount::Several {
+    if config.broker.hosts == HostCount::Several && config.store.kind != StoreKind::Postgres {
         options.withheld.push((Grant::KeyValue, NOT_SHARED));
     }
     if fail_points.is_armed(FailPoint::DuringReload) {
@@ -207,7 +209,7 @@ async fn open_plugins(config: &Config, fail_points: &Arc<FailPoints>) -> anyhow:
 
 /// Why a step has no key-values where hosts share the work.
 const NOT_SHARED: &str = "broker.hosts is \"several\": what an embedded store keeps under its keys no other host would see; \
-    let one host do the work (broker.hosts = \"one\"), or the step do without";
+    share a database (store.kind = \"postgres\"), let one host do the work (broker.hosts = \"one\"), or the step do without";
 
 fn message_limits(config: &Config) -> Limits {
     Limits {

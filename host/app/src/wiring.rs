@@ -18,7 +18,9 @@ use host_engine::commit::{Commit, Joint};
 use host_engine::failpoint::{FailPoint, FailPoints};
 use host_store::backends::fjall::FjallTables;
 use host_store::backends::memory::MemoryTables;
+use host_store::backends::postgres::{Options as PostgresOptions, PostgresState};
 use host_store::embedded::EmbeddedStore;
+use host_store::shared::SharedState;
 use host_store::{JointStore, Store};
 use tokio_util::sync::CancellationToken;
 
@@ -126,6 +128,20 @@ fn recover_journal(broker: &KafkaBroker, store: &EmbeddedStore, tables: &dyn Tab
     Ok(last)
 }
 
+/// The key-values that hosts share, where they have a database for them.
+pub async fn shared_state(config: &Config) -> anyhow::Result<Option<Arc<dyn SharedState>>> {
+    let (StoreKind::Postgres, Some(address)) = (config.store.kind, &config.store.address) else { return Ok(None) };
+    let store = &config.store;
+    let options = PostgresOptions {
+        schema: store.schema.0.clone(),
+        ca_file: Some(PathBuf::from(&store.ca_file.0)).filter(|file| !file.as_os_str().is_empty()),
+        connections_max: store.connections,
+        host_name: config.host_name.clone(),
+        ..PostgresOptions::new(address.reveal())
+    };
+    Ok(Some(Arc::new(PostgresState::open(&options).await?)))
+}
+
 /// Broker and store in one database.
 fn embedded(
     config: &Config,
@@ -156,7 +172,7 @@ fn embedded(
 
 fn open_tables(config: &Config, fail_points: &Arc<FailPoints>) -> anyhow::Result<Arc<dyn Tables>> {
     match config.store.kind {
-        StoreKind::Embedded => open_database(&config.data_dir, fail_points),
+        StoreKind::Embedded | StoreKind::Postgres => open_database(&config.data_dir, fail_points),
         StoreKind::Memory => Ok(Arc::new(MemoryTables::new())),
     }
 }

@@ -22,6 +22,7 @@ use crate::failpoint::{FailPoint, FailPoints};
 use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::parking::Parking;
+use crate::shared::Shared;
 use crate::strangers::Strangers;
 
 /// Definitions in force.
@@ -43,6 +44,8 @@ pub(crate) struct Context {
     pub(crate) runner: Arc<dyn StepRunner>,
     pub(crate) use_cases: Arc<dyn UseCases>,
     pub(crate) key_values: Arc<dyn KeyValues>,
+    /// Where hosts share the key-values of their steps. They are the store's otherwise.
+    pub(crate) shared: Option<Shared>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) fail_points: Arc<FailPoints>,
     pub(crate) limits: Limits,

@@ -16,6 +16,7 @@ pub mod metrics;
 mod parking;
 mod pipeline;
 mod settle;
+mod shared;
 mod start;
 mod strangers;
 mod sweeper;
@@ -33,8 +34,9 @@ use host_core::limits::Limits;
 use host_core::record::Verb;
 use host_core::saga::Saga;
 use host_core::unit::{Headers, Mark, Message, Payload, Publish, Unit};
-use host_runtime::StepRunner;
+use host_runtime::{KeyValues, StepRunner};
 use host_store::Store;
+use host_store::shared::SharedState;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -47,6 +49,7 @@ use crate::lanes::Lanes;
 use crate::marks::Marks;
 use crate::metrics::Metrics;
 use crate::parking::Parking;
+use crate::shared::SharedKeyValues;
 use crate::start::Starts;
 
 pub use context::UseCases;
@@ -57,6 +60,8 @@ pub use start::{Start, StartError, Started};
 pub struct Parts {
     pub commit: Arc<dyn Commit>,
     pub store: Arc<dyn Store>,
+    /// Key-values of steps that hosts share. They are the store's where there is none.
+    pub shared: Option<Arc<dyn SharedState>>,
     pub broker: Arc<dyn Broker>,
     pub runner: Arc<dyn StepRunner>,
     pub use_cases: Arc<dyn UseCases>,
@@ -125,8 +130,20 @@ impl Engine {
     /// Start every service. Messages begin to flow before this returns.
     pub async fn start_up(parts: Parts, options: Options) -> Result<Engine, Error> {
         let marks = Marks::load(parts.store.marks().await?);
+        let fail_points = parts.fail_points.clone();
+        let key_values: Arc<dyn KeyValues> = match &parts.shared {
+            Some(state) => Arc::new(SharedKeyValues { state: state.clone(), fail_points }),
+            None => Arc::new(StoreKeyValues { store: parts.store.clone(), fail_points }),
+        };
+        let shared = parts.shared.map(|state| {
+            let (shared, services) = shared::open(state, parts.commit.clone(), parts.fail_points.clone());
+            // Calls that are drained at the end still need them: they end with the last of those.
+            parts.workers.spawn(services.run());
+            shared
+        });
         let context = Arc::new(Context {
-            key_values: Arc::new(StoreKeyValues { store: parts.store.clone(), fail_points: parts.fail_points.clone() }),
+            key_values,
+            shared,
             commit: parts.commit,
             store: parts.store,
             broker: parts.broker,

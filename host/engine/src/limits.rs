@@ -13,6 +13,10 @@ pub const CONFLICTS_BEFORE_ALONE: u32 = 2;
 /// Before a message is given back because the store could not be read: the host is about to stop, and until it does the
 /// log must not be flooded.
 pub const UNREADABLE_PAUSE: Duration = Duration::from_secs(1);
+/// Units of key-values that hosts share in one transaction of their database.
+pub const SHARED_UNITS_MAX: usize = 256;
+/// Between two words to that database about what it need not keep any longer.
+pub const SHARED_PUBLISHED_PAUSE: Duration = Duration::from_millis(200);
 /// Hands of a lane that wait for a delivery; one that would be more ends. Enough for the threads of a small machine to
 /// take deliveries of one step at once, few enough that a hundred idle steps cost little.
 pub const HANDS_WAITING_MAX: usize = 4;

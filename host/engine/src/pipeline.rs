@@ -1,6 +1,8 @@
 //! The path of one delivery: intake, execute, commit; left to right, never back. No lock and no transaction is held
 //! while a plugin runs.
 
+mod shared_call;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ use crate::limits::{CONFLICTS_BEFORE_ALONE, CONFLICTS_MAX, UNREADABLE_PAUSE};
 use crate::parking::{self, meet_remembered_signal};
 use crate::settle::{CallFacts, settle, settle_uncalled, started};
 use crate::topics;
+use shared_call::Delivered;
 
 /// Runs deliveries of steps.
 pub(crate) struct Pipeline {
@@ -91,6 +94,10 @@ impl Pipeline {
     ) -> Result<(), Stopped> {
         let context = &*self.context;
         let transactional = manifest.grants(Grant::KeyValue);
+        if let Some(shared) = context.shared.as_ref().filter(|_| transactional) {
+            let delivered = Delivered { manifest, message, ack, envelope, pinned, first };
+            return self.call_shared(shared, delivered).await;
+        }
         let lock = transactional.then(|| self.lock_of(&manifest.address));
         let attempt = message.headers.attempts.number();
         let mut ack = ack;

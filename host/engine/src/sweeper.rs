@@ -89,6 +89,11 @@ pub(crate) async fn run_retention(
             forget_signals(&context, now).await?;
         }
         context.broker.retain(now).await?;
+        if let Some(shared) = &context.shared
+            && let Err(error) = shared.state().forget(before, RETENTION_SAGAS_MAX).await
+        {
+            tracing::warn!(%error, "old outcomes stay in the database that hosts share");
+        }
         let pause =
             if removed < RETENTION_SAGAS_MAX { RETENTION_INTERVAL } else { began.elapsed().max(RETENTION_REST_MIN) };
         tokio::select! {

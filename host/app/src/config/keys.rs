@@ -59,7 +59,11 @@ keys! {
     "broker.transaction-timeout" => broker.transaction_timeout, "Kafka: how long a transaction may take before the cluster ends it";
     "broker.session-timeout" => broker.session_timeout, "Kafka: how long a host may be silent before its partitions go to others";
     "broker.client" => broker.client, "Kafka: a table of settings of librdkafka: TLS, SASL, buffers";
-    "store.kind" => store.kind, "who keeps what must survive: `embedded`, or `memory` (gone when the host ends)";
+    "store.kind" => store.kind, "who keeps what must survive: `embedded`, `postgres` for what several hosts share, or `memory` (gone when the host ends)";
+    "store.address" => store.address, "PostgreSQL: `postgresql://user:password@host:5432/database?sslmode=require`; better set as SAGA_STORE_ADDRESS than in a file";
+    "store.schema" => store.schema, "PostgreSQL: schema of this installation's tables, made if it is not there";
+    "store.ca-file" => store.ca_file, "PostgreSQL: certificate authority of the server; the system's if it is left out";
+    "store.connections" => store.connections, "PostgreSQL: connections of this host";
     "limits.body" => limits.body, "largest body of a message";
     "limits.meta" => limits.meta, "largest `meta` of a message";
     "limits.steps" => limits.steps, "most steps of one saga, up to 1024";

@@ -151,6 +151,7 @@ impl World {
         let (definitions, watched) = watch::channel(0);
         let parts = Parts {
             commit: joint.clone(),
+            shared: None,
             store: store.clone(),
             broker: broker.clone(),
             runner: self.steps.clone(),

@@ -131,6 +131,10 @@ impl Store for KeyValues {
         elsewhere()
     }
 
+    async fn expired_signals(&self, _now: Timestamp, _limit: usize) -> Result<Vec<WaitKey>, Error> {
+        elsewhere()
+    }
+
     async fn marks(&self) -> Result<Vec<Mark>, Error> {
         elsewhere()
     }
