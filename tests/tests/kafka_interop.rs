@@ -45,9 +45,13 @@ fn shop_without_stock() -> (Installation, Vec<u8>) {
     (installation, component)
 }
 
-/// The service that keeps the stock in its place, and the topic where it books.
+/// The service that keeps the stock in its place. It takes the place of one that died.
 fn foreign_stock(prefix: &str) -> Running {
-    Running::start("ForeignStep", &[Cluster::shared().bootstrap(), prefix, STOCK, "one"])
+    foreign_stock_named(prefix, "one")
+}
+
+fn foreign_stock_named(prefix: &str, id: &str) -> Running {
+    Running::start("ForeignStep", &[Cluster::shared().bootstrap(), prefix, STOCK, id])
 }
 
 fn make_books(prefix: &str) {
@@ -250,7 +254,8 @@ fn a_foreign_step_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_tw
         was_at_work += usize::from(waiting > 0);
     }
     assert_eq!(was_at_work, KILLS, "each kill must meet it at work");
-    let _stock = foreign_stock(PREFIX);
+    // Two do the rest, each a part of it.
+    let _stocks = ["one", "two"].map(|id| foreign_stock_named(PREFIX, id));
     for (id, (ended, _)) in &expected {
         check::status(&host.api, id, ended);
     }

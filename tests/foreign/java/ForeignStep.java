@@ -30,6 +30,7 @@ import java.util.NavigableSet;
 import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.CloseOptions;
 import org.apache.kafka.clients.consumer.CloseOptions.GroupMembershipOperation;
@@ -54,6 +55,8 @@ public class ForeignStep implements ConsumerRebalanceListener {
             .disable(JsonNodeFeature.STRIP_TRAILING_BIGDECIMAL_ZEROES)
             .build();
     private static final long QUANTITY_MAX = 100;
+    // Before what failed is tried again.
+    private static final long PAUSE_NANOS = 1_000_000_000L;
 
     private final String prefix;
     private final String address;
@@ -139,10 +142,11 @@ public class ForeignStep implements ConsumerRebalanceListener {
             producer.sendOffsetsToTransaction(positionsBehind(records), consumer.groupMetadata());
             producer.commitTransaction();
         } catch (KafkaException failed) {
-            System.err.println("answers are taken back: " + failed);
+            System.err.println("answers are taken back: " + failed + ", caused by " + failed.getCause());
             // Where not even that can be done, the process ends, and the next one begins where the last commit was.
             producer.abortTransaction();
             rewind(records);
+            LockSupport.parkNanos(PAUSE_NANOS);
         }
     }
 

@@ -10,7 +10,7 @@ use host_core::time::Timestamp;
 use parking_lot::Mutex;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -131,10 +131,17 @@ impl Looker {
     /// First offset that is there, and the one behind the last.
     pub(super) fn ends(&self, topic: &TopicName, partition: i32) -> Result<(u64, u64), Error> {
         let name = self.options.prefixed(topic.as_str());
-        let ends = self.client.lock().fetch_watermarks(&name, partition, ANSWER_MAX);
-        let (low, high) =
-            ends.map_err(|error| Error::cluster(&format!("asking for the ends of topic {name}"), &error))?;
-        Ok((u64::try_from(low).unwrap_or_default(), u64::try_from(high).unwrap_or_default()))
+        let since = Instant::now();
+        loop {
+            let ends = self.client.lock().fetch_watermarks(&name, partition, ANSWER_MAX);
+            match ends {
+                Ok((low, high)) => {
+                    return Ok((u64::try_from(low).unwrap_or_default(), u64::try_from(high).unwrap_or_default()));
+                }
+                Err(error) if seeks_leader(&error) && since.elapsed() < ANSWER_MAX => std::thread::sleep(LOOK_PAUSE),
+                Err(error) => return Err(Error::cluster(&format!("asking for the ends of topic {name}"), &error)),
+            }
+        }
     }
 
     /// Messages of a partition from an offset on, and when the first was published.
@@ -214,6 +221,14 @@ impl Looker {
         askers.insert(group.to_owned(), asker.clone());
         Ok(asker)
     }
+}
+
+/// A topic that was just made, or a leader that just went: the next one is there in a moment.
+fn seeks_leader(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
+    )
 }
 
 fn client(options: &KafkaOptions, group: &str) -> Result<BaseConsumer<Voice>, Error> {
