@@ -6,7 +6,8 @@
 //! number of the last batch, the place of the last write of each key, the outcomes. The numbers are drawn in that order
 //! and a transaction that ends without a commit leaves none behind, so a snapshot, which is the newest number that is
 //! visible, has everything up to it visible too. A unit is taken only if none of its reads was written after its
-//! snapshot; then what it read, whenever that was, is what stands there now, and it may as well have run at this moment.
+//! snapshot; then what it read, whenever that was, is what stands there now, and it may as well have run at this
+//! moment.
 
 use host_core::id::{BucketName, Lsn};
 use tokio_postgres::Error;
