@@ -1,6 +1,6 @@
 //! What every store must do, as tests that any backend runs unchanged: `store_conformance!` for a store,
-//! `tables_conformance!` for tables under the embedded one, `shared_conformance!` for a state that hosts share. The only
-//! part of this room that panics: a broken promise fails the test that asked.
+//! `tables_conformance!` for tables under the embedded one, `shared_conformance!` for a state that hosts share. The
+//! only part of this room that panics: a broken promise fails the test that asked.
 
 pub mod crash;
 pub mod journal;

@@ -18,7 +18,7 @@ use host_core::time::Timestamp;
 use host_core::unit::KeyValueTxn;
 
 use crate::Conflict;
-pub(crate) use admit::{Admitted, Known, admit};
+pub(crate) use admit::{Admitted, Known, admit, check};
 pub use error::{Error, Remedy};
 
 /// Key-values and outcomes that several hosts read and write. One handle a host, cheap to share between its tasks.
@@ -67,7 +67,7 @@ pub struct SharedUnit {
     pub message_id: MessageId,
     pub key_values: KeyValueTxn,
     /// Kept under the message-id, for a host that gets the message again. None for an attempt that does not end the
-    /// message, as a retry: its reads are checked and its writes, of which the engine makes none, are applied.
+    /// message, as a retry: its reads are checked, and it may write nothing.
     pub outcome: Option<Bytes>,
 }
 

@@ -23,6 +23,8 @@ const CLIENTS: &[(&str, &str, &str)] = &[
     ("wasmtime", "host/runtime", "host/runtime/"),
     ("fjall", "host/store", "host/store/src/backends"),
     ("tokio-postgres", "host/store", "host/store/src/backends"),
+    ("postgres-openssl", "host/store", "host/store/src/backends"),
+    ("openssl", "host/store", "host/store/src/backends"),
     ("rdkafka", "host/broker", "host/broker/src/drivers"),
     ("lapin", "host/broker", "host/broker/src/drivers"),
     ("async-nats", "host/broker", "host/broker/src/drivers"),

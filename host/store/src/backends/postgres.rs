@@ -22,7 +22,7 @@ use host_core::time::Timestamp;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::ToSql;
 
-use crate::shared::{Applied, Error, Remedy, SharedState, SharedUnit, limits};
+use crate::shared::{self, Applied, Error, Remedy, SharedState, SharedUnit, limits};
 pub use address::Options;
 use address::Target;
 use pool::{Pool, Session};
@@ -124,7 +124,7 @@ impl SharedState for PostgresState {
     }
 
     async fn apply(&self, units: &[SharedUnit]) -> Result<Applied, Error> {
-        commit::check_size(units)?;
+        shared::check(units)?;
         self.patiently(&commit::Apply { units }).await
     }
 

@@ -11,7 +11,7 @@ use host_core::unit::KeyValueTxn;
 
 use super::sample::{Handle, bucket, global_id, transaction};
 use crate::Conflict;
-use crate::shared::{Applied, SharedState, SharedUnit, Taken};
+use crate::shared::{Applied, Remedy, SharedState, SharedUnit, Taken};
 
 /// One shared state, at first empty.
 #[async_trait]
@@ -129,7 +129,7 @@ pub async fn a_removed_key_was_written(medium: Medium) {
     taken(&*one, &[unit("c", point(&*one).await, &[(&mine, "k")], &[(&mine, "k", Some("2"))], "")]).await;
 }
 
-/// A call that asks for more of itself: it reads and writes nothing, or has no outcome yet.
+/// A call that asks to be made again: what it rests on is checked, and nothing is kept.
 pub async fn a_unit_without_outcome_is_checked_and_leaves_no_mark(medium: Medium) {
     let state = medium.open().await;
     let mine = bucket("test.step.s1");
@@ -144,6 +144,10 @@ pub async fn a_unit_without_outcome_is_checked_and_leaves_no_mark(medium: Medium
     taken(&*state, &[unit("saga", Lsn(0), &[], &[], "in the end")]).await;
     let applied = state.apply(&[retry]).await.expect("the state takes units");
     assert_eq!(applied.units, [Ok(Taken::Before(Bytes::from_static(b"in the end")))]);
+    let writing = SharedUnit { outcome: None, ..unit("writer", Lsn(0), &[], &[(&mine, "w", Some("1"))], "") };
+    let refused = state.apply(&[writing]).await.expect_err("nobody could tell that it was applied");
+    assert_eq!(refused.remedy(), Remedy::GiveUp, "{refused}");
+    assert!(refused.to_string().contains("writer/handle/1"), "{refused}");
     assert_eq!(state.apply(&[]).await.expect("nothing is no mistake"), Applied { batch: None, units: Vec::new() });
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use host_core::id::{BucketName, Lsn};
 
-use super::{SharedUnit, Taken};
+use super::{Error, SharedUnit, Taken, limits};
 use crate::Conflict;
 
 /// What the database holds against the units, as of the moment in which nobody else commits.
@@ -32,6 +32,23 @@ pub(crate) struct Admitted<'a> {
 impl Admitted<'_> {
     pub(crate) fn is_empty(&self) -> bool {
         self.writes.is_empty() && self.outcomes.is_empty()
+    }
+}
+
+/// Refuse what no backend should be asked for.
+pub(crate) fn check(units: &[SharedUnit]) -> Result<(), Error> {
+    let of_unit = |unit: &SharedUnit| {
+        let writes = unit.key_values.writes.iter();
+        let writes = writes.map(|(_, key, value)| key.len() + value.as_ref().map_or(0, Bytes::len));
+        writes.sum::<usize>() + unit.outcome.as_ref().map_or(0, Bytes::len)
+    };
+    let byte_count = units.iter().map(of_unit).sum();
+    if byte_count > limits::APPLY_BYTES_MAX {
+        return Err(Error::TooLarge { byte_count, byte_count_max: limits::APPLY_BYTES_MAX });
+    }
+    match units.iter().find(|unit| unit.outcome.is_none() && !unit.key_values.writes.is_empty()) {
+        Some(unit) => Err(Error::NoOutcome { message_id: unit.message_id.to_string() }),
+        None => Ok(()),
     }
 }
 

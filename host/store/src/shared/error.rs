@@ -21,6 +21,8 @@ pub enum Error {
     Exhausted { server: Arc<str>, doing: &'static str, connections_max: usize, waited_ms: u128 },
     #[error("{byte_count} bytes of values and outcomes are more than one commit takes, which is {byte_count_max}")]
     TooLarge { byte_count: usize, byte_count_max: usize },
+    #[error("the unit of message {message_id} writes without an outcome; nobody could tell that it was applied")]
+    NoOutcome { message_id: String },
     #[error("{what} in PostgreSQL at {server} is unreadable: {cause}; see what else writes to this schema")]
     Corrupt { server: Arc<str>, what: &'static str, cause: String },
 }
@@ -42,7 +44,7 @@ impl Error {
             Error::Failed { remedy, .. } => *remedy,
             Error::Exhausted { .. } => Remedy::Again,
             Error::Address { .. } | Error::Newer { .. } | Error::Corrupt { .. } => Remedy::Operator,
-            Error::TooLarge { .. } => Remedy::GiveUp,
+            Error::TooLarge { .. } | Error::NoOutcome { .. } => Remedy::GiveUp,
         }
     }
 }

@@ -43,7 +43,7 @@ impl Stage {
         let begun = self.witness.snapshot().await.expect("the witness answers");
         let after = self.count().await[0] + 1;
         let after = after.to_string();
-        let gone = (round % 2 == 0).then_some("x");
+        let gone = round.is_multiple_of(2).then_some("x");
         [
             unit(&format!("a-{round}"), begun, &[(&mine, "k")], &[(&mine, "k", Some(&after))], &after),
             unit(&format!("b-{round}"), begun, &[], &[(&other, "k", Some(&after)), (&other, "gone", gone)], &after),
@@ -170,7 +170,7 @@ async fn a_session_that_is_terminated_anywhere_leaves_all_or_nothing() {
 async fn a_server_that_dies_anywhere_keeps_all_or_nothing() {
     let stage = Stage::set(Arc::new(Server::start(&[])), Duration::ZERO).await;
     for side in [Side::Client, Side::Server] {
-        // Every start takes a second: each third message, from another one on for each side.
+        // Every start takes a second: each fourth message, from another one on for each side.
         let mut messages = usize::from(side == Side::Server);
         loop {
             let server = stage.server.clone();
@@ -182,7 +182,7 @@ async fn a_server_that_dies_anywhere_keeps_all_or_nothing() {
             if !stage.play(side, messages, crash, || tokio::task::block_in_place(|| server.restart())).await {
                 break;
             }
-            messages += 3;
+            messages += 4;
         }
         assert!(messages > 15, "{messages} messages are no commit");
     }

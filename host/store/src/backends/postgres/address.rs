@@ -111,7 +111,8 @@ impl Target {
 
     /// What a connection is set to. Every statement of this backend finds its rows by an index, in a table of any size:
     /// plans are made once, and not from the sizes of tables that were empty a minute ago. What others see is durable,
-    /// unless the server does not even sync. A host whose machine is gone, or that stands still, does not keep its turn.
+    /// unless the server does not even sync. A host whose machine is gone, or that stands still, does not keep its
+    /// turn.
     fn settings(&self) -> String {
         let (statement_ms, turn_ms) = (self.statement_max.as_millis(), limits::TURN_HELD_MAX.as_millis());
         let (transaction_ms, keepalive_s) = (2 * statement_ms, limits::KEEPALIVE_IDLE.as_secs());

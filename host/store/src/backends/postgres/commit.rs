@@ -6,15 +6,15 @@
 //! number of the last batch, the place of the last write of each key, the outcomes. The numbers are drawn in that order
 //! and a transaction that ends without a commit leaves none behind, so a snapshot, which is the newest number that is
 //! visible, has everything up to it visible too. A unit is taken only if none of its reads was written after its
-//! snapshot; then what it read, whenever that was, is what stands there now, and it may as well have run at this moment.
+//! snapshot; then what it read, whenever that was, is what stands there now, and it may as well have run at this
+//! moment.
 
-use bytes::Bytes;
-use host_core::id::BucketName;
+use host_core::id::{BucketName, Lsn};
 use tokio_postgres::Error;
 
 use super::{Parameters, Session, Work, bigint, lsn};
 use crate::Conflict;
-use crate::shared::{self, Admitted, Applied, Known, SharedUnit, admit, limits};
+use crate::shared::{Admitted, Applied, Known, SharedUnit, admit};
 
 pub(super) struct Apply<'a> {
     pub units: &'a [SharedUnit],
@@ -27,7 +27,7 @@ impl Work for Apply<'_> {
     async fn run(&self, session: &Session) -> Result<Applied, Error> {
         let questions = Questions::of(self.units);
         let known = questions.ask(session).await?;
-        let batch = host_core::id::Lsn(known.last.0 + 1);
+        let batch = Lsn(known.last.0 + 1);
         let admitted = admit(self.units, known);
         if admitted.is_empty() {
             session.client.batch_execute("ROLLBACK").await?;
@@ -36,20 +36,6 @@ impl Work for Apply<'_> {
         Writes::of(&admitted, bigint(batch)).commit(session).await?;
         Ok(Applied { batch: Some(batch), units: admitted.units })
     }
-}
-
-/// Refuse what would not pass through one statement.
-pub(super) fn check_size(units: &[SharedUnit]) -> Result<(), shared::Error> {
-    let of_unit = |unit: &SharedUnit| {
-        let writes =
-            unit.key_values.writes.iter().map(|(_, key, value)| key.len() + value.as_ref().map_or(0, Bytes::len));
-        writes.sum::<usize>() + unit.outcome.as_ref().map_or(0, Bytes::len)
-    };
-    let byte_count = units.iter().map(of_unit).sum();
-    if byte_count > limits::APPLY_BYTES_MAX {
-        return Err(shared::Error::TooLarge { byte_count, byte_count_max: limits::APPLY_BYTES_MAX });
-    }
-    Ok(())
 }
 
 /// What has to be known before anything is written.

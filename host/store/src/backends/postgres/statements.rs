@@ -24,8 +24,8 @@ statements! {
     turn: "SELECT floor FROM turn WHERE single FOR UPDATE",
     last: "SELECT coalesce(max(lsn), 0) FROM batch",
     outcomes: "SELECT message_id, outcome FROM outcome WHERE message_id = ANY ($1::text[])",
-    /// Places of the reads that were overwritten after their snapshot. A key that no table holds was last written at the
-    /// floor or before.
+    /// Places of the reads that were overwritten after their snapshot. A key that no table holds was last written at
+    /// the floor or before.
     overwritten: "SELECT r.place FROM unnest($1::text[], $2::bytea[], $3::bigint[]) \
             WITH ORDINALITY AS r (bucket, key, snapshot, place) \
         LEFT JOIN key_value k ON k.bucket = r.bucket AND k.key = r.key \

@@ -10,6 +10,7 @@ use tokio_postgres::error::SqlState;
 use crate::shared::{Error, Remedy};
 
 const AWAY: &str = "it is asked again; see whether the server runs and can be reached from here";
+const CHANGED: &str = "the tables were changed or dropped; bring them back, then restart";
 
 pub(super) fn failed(server: &Arc<str>, doing: &'static str, error: &tokio_postgres::Error) -> Error {
     let (remedy, cure) = match error.code() {
@@ -41,7 +42,7 @@ fn of_code(code: &SqlState) -> (Remedy, &'static str) {
         "28P01" | "28000" => (OPERATOR, "check the user and the password, and the server's pg_hba.conf"),
         "3D000" => (OPERATOR, "create the database, or name another one in the address"),
         "42501" => (OPERATOR, "let the schema belong to this user: CREATE SCHEMA saga AUTHORIZATION its-name"),
-        "3F000" | "42P01" | "42703" => (OPERATOR, "the tables were changed or dropped; bring them back, then restart"),
+        "3F000" | "42P01" | "42703" => (OPERATOR, CHANGED),
         "53300" => (AGAIN, "it is asked again; raise the server's max_connections, or let each host have fewer"),
         "53100" => (AGAIN, "it is asked again; make room on the server's disk"),
         "25006" => (AGAIN, "it is asked again; the server takes no writes, as a standby does: name the primary"),
@@ -59,16 +60,20 @@ fn of_code(code: &SqlState) -> (Remedy, &'static str) {
 /// Nothing but the words tells these apart.
 fn of_client(error: &tokio_postgres::Error) -> (Remedy, &'static str) {
     match error.to_string().as_str() {
+        "error connecting to server"
+        | "error communicating with the server"
+        | "connection closed"
+        | "timeout waiting for server"
+        | "unexpected message from server"
+        | "error parsing response from server" => (Remedy::Again, AWAY),
         "error performing TLS handshake" => {
             (Remedy::Operator, "let the server speak TLS with a certificate of its name, and name its authority here")
         }
         "authentication error" | "invalid configuration" => {
             (Remedy::Operator, "check the user and the password of the address")
         }
-        text if text.starts_with("error serializing") || text.starts_with("error deserializing") => {
-            (Remedy::GiveUp, "this is a mistake of the host; please report it")
-        }
-        _ => (Remedy::Again, AWAY),
+        "query returned an unexpected number of rows" => (Remedy::Operator, CHANGED),
+        _ => (Remedy::GiveUp, "this is a mistake of the host; please report it"),
     }
 }
 
