@@ -14,6 +14,7 @@ use saga_tests::installation::{Installation, instrument_address};
 use saga_tests::kafka::Cluster;
 use saga_tests::kafka::judge::judge;
 use saga_tests::kafka::secure::token;
+use saga_tests::tidy::tree::root;
 use serde_json::json;
 
 /// A host that is refused says so within this time: it tries for five seconds, and a busy machine is slow.
@@ -56,9 +57,29 @@ fn environment<'a>(bootstrap: &'a str, prefix: &'a str, client: &'a str) -> Vec<
     ]
 }
 
-fn a_saga_completes(listener: &str, prefix: &str, client: &str) {
+/// The blocks of docs/kafka.md, in their order, with this cluster's files and password.
+fn documented() -> [String; 4] {
+    let page = std::fs::read_to_string(root().join("docs").join("kafka.md")).expect("the page is in the tree");
+    let (_, section) = page.split_once("### Logging in\n").expect("the page has the section");
+    let (section, _) = section.split_once("\n### ").expect("another section follows");
+    let blocks = section.split("```toml\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0));
+    let blocks = blocks.map(|block| {
+        block
+            .replace("/etc/saga/ca.pem", &file("ca.pem"))
+            .replace("/etc/saga/host.", &file("client."))
+            .replace("/var/run/secrets/kafka/token", &file("token"))
+            .replace('…', "saga-secret")
+    });
+    blocks.collect::<Vec<_>>().try_into().expect("TLS, mutual TLS, a password, a token")
+}
+
+fn a_saga_completes(listener: &str, prefix: &str, config: &str) {
     let bootstrap = cluster().listener(listener);
-    let host = Host::start_with(Installation::with_instruments(&STEPS), &environment(&bootstrap, prefix, client));
+    let installation = Installation::with_instruments(&STEPS);
+    installation.config(config);
+    let mut environment = environment(&bootstrap, prefix, "");
+    environment.retain(|(key, _)| *key != "SAGA_BROKER_CLIENT");
+    let host = Host::start_with(installation, &environment);
     let outcome = host.api.run("play", &json!({}));
     assert_eq!(outcome["status"], "completed", "{outcome}");
     assert_eq!(judge(cluster(), &prefix.replace('.', "\\.")), 1);
@@ -66,19 +87,29 @@ fn a_saga_completes(listener: &str, prefix: &str, client: &str) {
 
 #[test]
 fn a_saga_completes_over_tls() {
-    a_saga_completes("tls", "tls.", &client("ssl", ""));
+    let [tls, _, _, _] = documented();
+    a_saga_completes("tls", "tls.", &tls);
 }
 
 #[test]
 fn a_saga_completes_over_tls_with_a_certificate_of_the_host() {
-    a_saga_completes("mtls", "mtls.", &certificate("client"));
+    let [_, mutual_tls, _, _] = documented();
+    a_saga_completes("mtls", "mtls.", &mutual_tls);
 }
 
 #[test]
-fn a_saga_completes_with_a_password() {
-    a_saga_completes("sasl", "plain.", &login("PLAIN", "saga-secret"));
-    a_saga_completes("sasl", "scram-256.", &login("SCRAM-SHA-256", "saga-secret"));
-    a_saga_completes("sasl", "scram-512.", &login("SCRAM-SHA-512", "saga-secret"));
+fn a_saga_completes_with_a_password_by_each_mechanism() {
+    let [_, _, password, _] = documented();
+    for mechanism in ["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] {
+        let config = password.replace("SCRAM-SHA-512", mechanism);
+        a_saga_completes("sasl", &format!("{}.", mechanism.to_ascii_lowercase()), &config);
+    }
+}
+
+#[test]
+fn a_saga_completes_with_a_token() {
+    let [_, _, _, token] = documented();
+    a_saga_completes("sasl", "token.", &token);
 }
 
 /// A file is replaced whole, as those who renew tokens do.

@@ -297,7 +297,8 @@ fn check_broker(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileErr
         let problem = "a topic has at least one partition".to_owned();
         mistakes.push(source.mistake("broker.partitions", problem, "write 1 or more".to_owned()));
     }
-    if let Some(found) = KafkaOptions::contradiction(&broker.client.0, broker.oauth_token_file.is_some()) {
+    let contradiction = KafkaOptions::contradiction(&broker.client.0, broker.oauth_token_file.is_some());
+    if let Some(found) = contradiction.filter(|_| broker.kind == BrokerKind::Kafka) {
         let key = if found.is_of_token_file { "broker.oauth-token-file" } else { "broker.client" };
         mistakes.push(source.mistake(key, found.problem, found.cure.to_owned()));
     }
