@@ -19,7 +19,7 @@ secure of the cluster's:
   other-ca.pem        an authority that signed nothing here; other.pem and other.key are a certificate of it
   token               a token for OAUTHBEARER that is good for a day. It has no signature: the nodes ask for none
 
-The user of PLAIN and SCRAM is $secure_user, the password $secure_password. Never use such a cluster for anything but trials.
+The user of PLAIN and SCRAM is $secure_user, the password $secure_password. Such a cluster is for trials only.
 END
 }
 

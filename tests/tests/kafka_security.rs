@@ -1,6 +1,6 @@
-//! TLS and SASL towards a real Kafka. Goal: with each mechanism a host starts and its sagas end, a token that is renewed
-//! keeps every client of the host logged in, and a cluster that does not let the host in is told in words, soon, with
-//! the setting and without a secret. Method: hosts as processes, configured as an operator would, against the listeners
+//! TLS and SASL towards a real Kafka. Goal: with each mechanism a host starts and its sagas end, a renewed token keeps
+//! every client of the host logged in, and a cluster that does not let the host in is told in words, soon, with the
+//! setting and without a secret. Method: hosts as processes, configured as an operator would, against the listeners
 //! of one cluster; Apache's own client reads by the plain one what was committed.
 
 use std::path::Path;
@@ -238,7 +238,7 @@ fn a_token_that_is_no_good_is_told_with_the_file() {
     for (text, words) in [
         (String::new(), "is empty"),
         ("opaque".to_owned(), "is no JSON Web Token"),
-        (token(-7200, -3600), "s ago; whoever writes the file must put a good one there"),
+        (token(-7200, -3600), "s ago; whoever writes the file must renew it"),
         // Made in the future: only the cluster objects to that.
         (token(3600, 7200), "SASL authentication error"),
     ] {

@@ -42,11 +42,11 @@ pub(super) enum Weight {
 
 const NO_TLS: &str = "this listener has no TLS: set security.protocol without ssl";
 
-const NOT_TRUSTED: &str = "set ssl.ca.location to the authority that signed the brokers' certificates, and use names or \
-    addresses in broker.bootstrap that stand in them";
+const NOT_TRUSTED: &str = "set ssl.ca.location to the authority that signed the brokers' certificates, and use names \
+    or addresses in broker.bootstrap that stand in them";
 
-const WHO: &str = "the brokers ask who this host is: set ssl.certificate.location and ssl.key.location to a certificate, \
-    and its key, of an authority that they trust";
+const WHO: &str = "the brokers ask who this host is: set ssl.certificate.location and ssl.key.location to a \
+    certificate, and its key, of an authority that they trust";
 
 const LOGIN: &str = "check sasl.mechanisms, sasl.username and sasl.password, or the token in the file that \
     broker.oauth-token-file names";

@@ -1,5 +1,6 @@
-//! What is known of a token for OAUTHBEARER without asking who made it: a JSON Web Token says when it expires and whom
-//! it speaks for. Whether it is genuine is for the cluster to find out. No file, no clock; a token is never in an error.
+//! What is known of a token for OAUTHBEARER without asking who made it: a JSON Web Token says when it expires and
+//! whom it speaks for. Whether it is genuine is for the cluster to find out. No file, no clock; no token is ever in an
+//! error.
 
 use host_core::time::Timestamp;
 use serde::Deserialize;

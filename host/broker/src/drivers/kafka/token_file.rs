@@ -38,9 +38,15 @@ struct Keeper {
 struct State {
     token: Option<Token>,
     bearers: Vec<Weak<dyn Bearer>>,
-    /// What was last wrong, so that it is told once.
-    complaint: Option<String>,
+    /// What was last complained of, so that it is told once.
+    complaint: Option<Complaint>,
     is_watched: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Complaint {
+    EndsSoon,
+    IsOver,
 }
 
 impl TokenFile {
@@ -105,23 +111,23 @@ impl Keeper {
             state.complaint = None;
             return bearers;
         }
-        let complaint = match &state.token {
-            Some(token) if token.expires_at() > now().plus(RENEWED_BEFORE) => None,
-            Some(token) => Some(match read {
-                Err(cause) => cause,
-                Ok(_) => format!(
-                    "the token in {} (broker.oauth-token-file) expires at {} and there is no newer one",
-                    self.path.display(),
-                    token.expires_at()
-                ),
-            }),
-            None => read.err(),
+        let (complaint, cause) = match (&state.token, read) {
+            (Some(token), _) if token.expires_at() > now().plus(RENEWED_BEFORE) => (None, String::new()),
+            (Some(token), _) if token.expires_at() > now() => (Some(Complaint::EndsSoon), self.ends_soon(token)),
+            (_, Err(cause)) => (Some(Complaint::IsOver), cause),
+            // It expired between the two looks at the clock.
+            (_, Ok(_)) => return Vec::new(),
         };
-        if complaint.is_some() && state.complaint.is_none() {
-            tracing::warn!(cause = complaint, "the cluster will soon refuse this host, if it does not already");
+        if complaint.is_some() && complaint != state.complaint {
+            tracing::warn!(cause, "the cluster refuses this host when its token is over");
         }
         state.complaint = complaint;
         Vec::new()
+    }
+
+    fn ends_soon(&self, token: &Token) -> String {
+        let (path, end) = (self.path.display(), token.expires_at());
+        format!("the token in {path} (broker.oauth-token-file) expires at {end} and there is no newer one")
     }
 
     fn read(&self) -> Result<Token, String> {
@@ -131,7 +137,7 @@ impl Keeper {
         read.map_err(|error| format!("the file {path} that broker.oauth-token-file names cannot be read: {error}"))?;
         let parsed = Token::parse(&text, now());
         parsed.map_err(|wrong| {
-            format!("the token in {path} (broker.oauth-token-file) {wrong}; whoever writes the file must put a good one there")
+            format!("the token in {path} (broker.oauth-token-file) {wrong}; whoever writes the file must renew it")
         })
     }
 }
