@@ -6,6 +6,7 @@ pub mod foreign;
 pub mod judge;
 mod node;
 pub mod program;
+pub mod secure;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
@@ -40,16 +41,17 @@ impl Cluster {
 
     /// The same with more settings of the brokers, each `key=value` as in `server.properties`.
     pub fn start_with(nodes: u32, settings: &[&str]) -> Self {
+        Self::start_by(nodes, &settings.iter().flat_map(|setting| ["--set", setting]).collect::<Vec<_>>())
+    }
+
+    fn start_by(nodes: u32, options: &[&str]) -> Self {
         // Made and given away: the script deletes it, also when this process can no longer do so.
         let folder = tempfile::Builder::new().prefix("saga-kafka-").tempdir().expect("a temporary folder can be made");
         let folder = folder.keep();
         // Kept open as long as the script runs: a script that may not complain ends at its complaint.
         let mut complaints = tempfile::tempfile().expect("a temporary file can be made");
         let mut command = script("run", &folder);
-        command.args(["--nodes", &nodes.to_string()]);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
+        command.args(["--nodes", &nodes.to_string()]).args(options);
         let stderr = complaints.try_clone().expect("an open file can be opened again");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
         let mut runner = command.spawn().unwrap_or_else(|error| panic!("scripts/kafka cannot be run: {error}; {CURE}"));

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use host_broker::drivers::kafka::KafkaOptions;
 use host_core::files::FileError;
 
 use crate::near;
@@ -53,6 +54,7 @@ pub struct Broker {
     pub hosts: HostCount,
     pub transaction_timeout: Duration,
     pub session_timeout: Duration,
+    pub oauth_token_file: Option<PathBuf>,
     pub client: ClientSettings,
 }
 
@@ -68,6 +70,7 @@ impl Default for Broker {
             hosts: HostCount::One,
             transaction_timeout: Duration::from_secs(10),
             session_timeout: Duration::from_secs(10),
+            oauth_token_file: None,
             client: ClientSettings::default(),
         }
     }
@@ -211,6 +214,9 @@ pub fn load(named: Option<&Path>) -> Result<Loaded, Mistakes> {
         for dir in [&mut config.data_dir, &mut config.plugins_dir, &mut config.use_cases_dir] {
             *dir = folder.join(&*dir);
         }
+        if let Some(token_file) = &mut config.broker.oauth_token_file {
+            *token_file = folder.join(&*token_file);
+        }
     }
     Ok(Loaded { config, file, warnings })
 }
@@ -307,6 +313,11 @@ fn check_broker(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileErr
     if broker.partitions == 0 {
         let problem = "a topic has at least one partition".to_owned();
         mistakes.push(source.mistake("broker.partitions", problem, "write 1 or more".to_owned()));
+    }
+    let contradiction = KafkaOptions::contradiction(&broker.client.0, broker.oauth_token_file.is_some());
+    if let Some(found) = contradiction.filter(|_| broker.kind == BrokerKind::Kafka) {
+        let key = if found.is_of_token_file { "broker.oauth-token-file" } else { "broker.client" };
+        mistakes.push(source.mistake(key, found.problem, found.cure.to_owned()));
     }
     let spans = [
         ("broker.transaction-timeout", broker.transaction_timeout),

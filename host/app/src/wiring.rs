@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use host_broker::Broker;
 use host_broker::drivers::embedded::{EmbeddedBroker, EmbeddedOptions};
-use host_broker::drivers::kafka::{Hosts, KafkaBroker, KafkaOptions};
+use host_broker::drivers::kafka::{Hosts, KafkaBroker, KafkaOptions, TokenFile};
 use host_core::id::Lsn;
 use host_core::table::{Batch, Durability, Table, Tables};
 use host_core::unit::Unit;
@@ -97,6 +97,7 @@ fn kafka_options(config: &Config) -> KafkaOptions {
         session_timeout: broker.session_timeout,
         message_bytes_max,
         client: broker.client.0.clone(),
+        oauth_token_file: broker.oauth_token_file.as_ref().map(TokenFile::new),
         kept_age_max: config.retention.log_age,
         kept_bytes_max: config.retention.log_size.0,
         ..KafkaOptions::new(&broker.bootstrap.0, &config.host_name)

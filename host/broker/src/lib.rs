@@ -1,7 +1,7 @@
 //! Messages in and out: topics, consumers with positions, order per key, delivery at a due time, retention.
 //! It must not know what a saga is beyond its message, nor stores, plugins or HTTP. The door is the trait `Broker`;
 //! `JointBroker` is its half of the embedded commit.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod conformance;
 pub mod drivers;

@@ -80,9 +80,10 @@ fn check_globs(file: &SourceFile, code: &str) -> Vec<Finding> {
 
 /// The attribute that keeps a crate free of unsafe code, in its root file.
 pub fn check_unsafe_ban(file: &SourceFile) -> Vec<Finding> {
-    // The runtime loads compiled plugins, which Rust cannot prove sound: one file may, under a written contract.
-    let wanted =
-        if file.path.starts_with("host/runtime/") { "#![deny(unsafe_code)]" } else { "#![forbid(unsafe_code)]" };
+    // One file may, under a written contract: the runtime's loads compiled plugins, which Rust cannot prove sound; the
+    // broker's hands tokens to the Kafka client, for which the binding has no call.
+    let may = ["host/runtime/", "host/broker/"].iter().any(|room| file.path.starts_with(room));
+    let wanted = if may { "#![deny(unsafe_code)]" } else { "#![forbid(unsafe_code)]" };
     if file.text.lines().any(|line| line == wanted) {
         Vec::new()
     } else {

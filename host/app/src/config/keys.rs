@@ -58,6 +58,7 @@ keys! {
     "broker.hosts" => broker.hosts, "Kafka: `one`, or `several` hosts that share the work of one set of topics";
     "broker.transaction-timeout" => broker.transaction_timeout, "Kafka: how long a transaction may take before the cluster ends it";
     "broker.session-timeout" => broker.session_timeout, "Kafka: how long a host may be silent before its partitions go to others";
+    "broker.oauth-token-file" => broker.oauth_token_file, "Kafka: file with the token to log in with (OAUTHBEARER); read anew when it changes";
     "broker.client" => broker.client, "Kafka: a table of settings of librdkafka: TLS, SASL, buffers";
     "store.kind" => store.kind, "who keeps what must survive: `embedded`, `postgres` for what several hosts share, or `memory` (gone when the host ends)";
     "store.address" => store.address, "PostgreSQL: `postgresql://user:password@host:5432/database?sslmode=require`; better set as SAGA_STORE_ADDRESS than in a file";

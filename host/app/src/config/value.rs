@@ -207,9 +207,11 @@ impl Value for ClientSettings {
     fn read(text: &str) -> Result<Self, Wrong> {
         let mut settings = Self::default();
         for pair in text.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
+            // What stands there may be the rest of a secret with a semicolon in it.
             let (key, value) = pair.split_once('=').ok_or_else(|| Wrong {
-                problem: format!("{pair:?} is no setting"),
-                cure: "write key=value, with semicolons between settings".to_owned(),
+                problem: "a part of it is no setting".to_owned(),
+                cure: "write key=value with semicolons between settings; a value with a semicolon goes into the file"
+                    .to_owned(),
             })?;
             settings.add(key.trim(), value.trim())?;
         }
@@ -246,6 +248,16 @@ impl Value for PathBuf {
 
     fn write(&self) -> String {
         quoted(&self.to_string_lossy())
+    }
+}
+
+impl Value for Option<PathBuf> {
+    fn read(text: &str) -> Result<Self, Wrong> {
+        PathBuf::read(text).map(Some)
+    }
+
+    fn write(&self) -> String {
+        self.as_ref().map_or_else(|| "(none)".to_owned(), PathBuf::write)
     }
 }
 

@@ -5,12 +5,14 @@
 //! journal record and the positions of every group concerned; a crash before its commit leaves nothing of it.
 
 mod catch_up;
+mod clients;
 mod cluster;
 mod consumer;
 mod copies;
 mod delays;
 mod done_text;
 mod follow;
+mod give;
 mod group;
 mod headers;
 mod held;
@@ -20,9 +22,14 @@ mod open;
 mod options;
 mod partitioner;
 mod producers;
+mod reach;
 mod reading;
 mod record;
+mod refusal;
+mod security;
 mod shared;
+mod token;
+mod token_file;
 mod topic;
 mod transaction;
 mod voice;
@@ -46,6 +53,8 @@ use crate::{Broker, Browsed, Capabilities, Consumer, Delivery, Error, JointBroke
 
 pub use self::open::Open;
 pub use self::options::{Hosts, KafkaOptions};
+pub use self::security::Contradiction;
+pub use self::token_file::TokenFile;
 
 /// The Kafka driver. A cheap handle; clones are the same driver.
 #[derive(Clone)]

@@ -5,12 +5,12 @@
 //! which committed record is the last before it, as what follows may be marks of transactions only; and waits until the
 //! follower has written that.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use host_core::time::Timestamp;
 use parking_lot::{Condvar, Mutex};
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
@@ -124,8 +124,8 @@ impl CatchUp {
 /// The clients of the rounds, and what they know.
 struct Look {
     /// Sees what is not committed yet.
-    all: BaseConsumer<Voice>,
-    committed: BaseConsumer<Voice>,
+    all: Arc<BaseConsumer<Voice>>,
+    committed: Arc<BaseConsumer<Voice>>,
     names: [String; COPIED.len()],
     places: Vec<(&'static str, i32)>,
     /// Up to these ends the tables are known to hold everything.
@@ -136,9 +136,6 @@ impl Look {
     fn open(options: &KafkaOptions, follow: &Follow, shared: &Shared) -> Result<Self, Error> {
         let mut uncommitted = options.looker(ASKERS);
         uncommitted.set("isolation.level", "read_uncommitted");
-        let client = |config| {
-            BaseConsumer::from_config_and_context(config, Voice).map_err(|error| Error::client("a consumer", &error))
-        };
         let mut places = Vec::new();
         for topic in COPIED {
             let count = shared.cluster.partition_count(&super::copies::topic(topic))?;
@@ -146,8 +143,8 @@ impl Look {
         }
         let cleared = places.iter().map(|&(topic, partition)| ((topic, partition), follow.end(topic, partition)));
         Ok(Self {
-            all: client(&uncommitted)?,
-            committed: client(&options.looker(ASKERS))?,
+            all: options.make_consumer(&uncommitted, Voice)?,
+            committed: options.make_consumer(&options.looker(ASKERS), Voice)?,
             names: COPIED.map(|name| options.prefixed(name)),
             cleared: cleared.collect(),
             places,

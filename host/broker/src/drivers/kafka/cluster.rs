@@ -2,12 +2,12 @@
 //! missing.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use host_core::id::TopicName;
 use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -28,15 +28,15 @@ const MADE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Topics of the cluster, and their partition counts as far as they were asked for.
 pub(super) struct Cluster {
-    admin: AdminClient<Voice>,
+    admin: Arc<AdminClient<Voice>>,
     options: KafkaOptions,
     known: Mutex<HashMap<TopicName, i32>>,
 }
 
 impl Cluster {
     pub(super) fn open(options: &KafkaOptions) -> Result<Self, Error> {
-        let admin = AdminClient::from_config_and_context(&options.client(), Voice)
-            .map_err(|error| Error::client("an administrator", &error))?;
+        let admin = options.make_administrator()?;
+        options.reach()?;
         Ok(Self { admin, options: options.clone(), known: Mutex::default() })
     }
 
@@ -167,11 +167,11 @@ impl Cluster {
 fn futures_block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {
-        fn wake(self: std::sync::Arc<Self>) {
+        fn wake(self: Arc<Self>) {
             self.0.unpark();
         }
     }
-    let waker = std::task::Waker::from(std::sync::Arc::new(Unpark(std::thread::current())));
+    let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = std::task::Context::from_waker(&waker);
     let mut future = std::pin::pin!(future);
     loop {

@@ -3,12 +3,12 @@
 //! they were committed, whoever wrote them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use host_core::id::Lsn;
 use host_core::table::{Batch, Tables};
 use parking_lot::{Condvar, Mutex};
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -30,7 +30,7 @@ const PAGE_BYTES: usize = 4 << 20;
 
 /// The follower.
 pub(super) struct Follow {
-    client: BaseConsumer<Voice>,
+    client: Arc<BaseConsumer<Voice>>,
     /// The names of `COPIED` in the cluster.
     names: [String; COPIED.len()],
     progress: Mutex<Progress>,
@@ -54,8 +54,7 @@ impl Follow {
     /// Follow from where the tables end.
     pub(super) fn open(shared: &Shared, tables: &dyn Tables) -> Result<Self, Error> {
         let options = &shared.options;
-        let client = BaseConsumer::from_config_and_context(&options.follower(FOLLOWERS), Voice);
-        let client: BaseConsumer<Voice> = client.map_err(|error| Error::client("a consumer", &error))?;
+        let client = options.make_consumer(&options.follower(FOLLOWERS), Voice)?;
         let names = COPIED.map(|name| options.prefixed(name));
         let doing = "beginning to follow the journal";
         let (mut ends, mut list) = (Ends::new(), TopicPartitionList::new());

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use host_core::id::TopicName;
 use parking_lot::Mutex;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
@@ -103,11 +103,11 @@ impl ConsumerContext for Rebalances {
 impl Group {
     pub(super) fn open(name: &str, options: &KafkaOptions) -> Result<Self, Error> {
         let wake = Arc::new(Wake::default());
-        let client = BaseConsumer::from_config_and_context(&options.member(name), Rebalances::default());
-        let mut client: BaseConsumer<Rebalances> = client.map_err(|error| Error::client("a consumer", &error))?;
         let waker = wake.clone();
-        client.set_nonempty_callback(move || waker.wake());
-        Ok(Self { name: name.to_owned(), client: Arc::new(client), wake, topics: Mutex::default() })
+        let client = options.prepare_consumer(&options.member(name), Rebalances::default(), |client| {
+            client.set_nonempty_callback(move || waker.wake());
+        })?;
+        Ok(Self { name: name.to_owned(), client, wake, topics: Mutex::default() })
     }
 
     /// Read this topic as well.

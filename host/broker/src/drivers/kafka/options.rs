@@ -8,6 +8,8 @@ use rdkafka::ClientConfig;
 
 use super::super::window::Bounds;
 use super::delays;
+use super::security::{MECHANISMS, OAUTHBEARER};
+use super::token_file::TokenFile;
 use crate::Retention;
 
 /// Settings of the Kafka driver.
@@ -38,6 +40,8 @@ pub struct KafkaOptions {
     pub producer_count: usize,
     /// Any setting of librdkafka: TLS, SASL, buffers. Those in `REFUSED` are the driver's own.
     pub client: BTreeMap<String, String>,
+    /// A file with the token that every client logs in with, by OAUTHBEARER.
+    pub oauth_token_file: Option<TokenFile>,
     /// How long a log topic keeps its messages unless `kept` names it.
     pub kept_age_max: Duration,
     /// How large a log topic may grow unless `kept` names it.
@@ -94,6 +98,7 @@ impl KafkaOptions {
             message_bytes_max: 4 << 20,
             producer_count: 2,
             client: BTreeMap::new(),
+            oauth_token_file: None,
             kept_age_max: Duration::from_secs(30 * 24 * 3600),
             kept_bytes_max: 1 << 30,
             kept: Vec::new(),
@@ -121,6 +126,9 @@ impl KafkaOptions {
             .set("socket.nagle.disable", "true")
             .set("allow.auto.create.topics", "false")
             .set("message.max.bytes", self.message_bytes_max.to_string());
+        if self.oauth_token_file.is_some() {
+            config.set(MECHANISMS[0], OAUTHBEARER);
+        }
         for (key, value) in &self.client {
             config.set(key, value);
         }

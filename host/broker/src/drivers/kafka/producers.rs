@@ -3,10 +3,11 @@
 //! raises its epoch: what the old one still has on its way is refused by the cluster.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
@@ -49,7 +50,7 @@ impl ProducerContext for Reports {
 
 /// A transactional producer.
 pub(super) struct Client {
-    pub client: BaseProducer<Reports>,
+    pub client: Arc<BaseProducer<Reports>>,
     number: usize,
     /// It must not be used again.
     pub is_spent: bool,
@@ -58,8 +59,7 @@ pub(super) struct Client {
 impl Client {
     fn open(options: &KafkaOptions, number: usize) -> Result<Self, Error> {
         let config = options.producer(number);
-        let client = BaseProducer::from_config_and_context(&config, Reports::default());
-        let client = client.map_err(|error| Error::client("a producer", &error))?;
+        let client = options.make_producer(&config, Reports::default())?;
         let doing =
             format!("beginning with the transactional id {}", config.get("transactional.id").unwrap_or_default());
         client.init_transactions(ANSWER_MAX).map_err(|error| Error::cluster(&doing, &error))?;

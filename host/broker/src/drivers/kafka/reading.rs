@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use host_core::id::TopicName;
 use host_core::time::Timestamp;
 use parking_lot::Mutex;
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -63,7 +62,7 @@ impl<'a> Raw<'a> {
 pub(super) struct Looker {
     options: KafkaOptions,
     /// One look at a time.
-    client: Mutex<BaseConsumer<Voice>>,
+    client: Mutex<Arc<BaseConsumer<Voice>>>,
     /// Clients that ask for positions, by group.
     askers: Mutex<HashMap<String, Arc<BaseConsumer<Voice>>>>,
     counted: Mutex<HashMap<(TopicName, i32), Tally>>,
@@ -217,7 +216,7 @@ impl Looker {
         if let Some(asker) = askers.get(group) {
             return Ok(asker.clone());
         }
-        let asker = Arc::new(client(&self.options, group)?);
+        let asker = client(&self.options, group)?;
         askers.insert(group.to_owned(), asker.clone());
         Ok(asker)
     }
@@ -231,9 +230,8 @@ fn seeks_leader(error: &KafkaError) -> bool {
     )
 }
 
-fn client(options: &KafkaOptions, group: &str) -> Result<BaseConsumer<Voice>, Error> {
-    let client = BaseConsumer::from_config_and_context(&options.looker(group), Voice);
-    client.map_err(|error| Error::client("a consumer", &error))
+fn client(options: &KafkaOptions, group: &str) -> Result<Arc<BaseConsumer<Voice>>, Error> {
+    options.make_consumer(&options.looker(group), Voice)
 }
 
 fn read_to_end(client: &BaseConsumer<Voice>, mut more: impl FnMut(Raw<'_>) -> bool) -> Result<(), String> {
