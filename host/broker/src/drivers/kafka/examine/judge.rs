@@ -76,7 +76,7 @@ fn missing(book: &mut Book<'_>, topics: &[TopicName], facts: &Facts) {
         (false, true) => (Grade::Fine, "the host makes them when it starts".to_owned()),
         (false, false) => (Grade::Broken, wanted::told(&book.options.bootstrap, &missing)),
     };
-    let value = if missing.is_empty() { "there".to_owned() } else { format!("missing: {}", missing.len()) };
+    let value = if missing.is_empty() { "there".to_owned() } else { format!("{} missing", missing.len()) };
     book.whole.push(Finding {
         grade,
         setting: MISSING.setting,
@@ -143,10 +143,10 @@ impl Book<'_> {
             return self.untold(rule, of, Should::be(target));
         };
         let grade = match copies {
-            _ if number > copies => Grade::Broken,
             // What has one copy is told by their number.
-            1 => Grade::Fine,
-            _ if number == copies => Grade::Weak,
+            1 if number == 1 => Grade::Fine,
+            // All must live, or nothing is written; some versions refuse at once what asks for more than there are.
+            _ if number >= copies => Grade::Weak,
             COPIES.. if number < IN_SYNC => Grade::Weak,
             _ => Grade::Fine,
         };
