@@ -18,6 +18,7 @@ mod exit;
 mod host;
 mod logging;
 mod near;
+mod needed;
 mod progress;
 mod terminal;
 mod use_cases;

@@ -142,14 +142,15 @@ impl UseCases {
 
 /// What a host would make of a folder, without keeping anything.
 pub struct Survey {
-    pub good_count: usize,
+    pub good: Vec<Arc<UseCase>>,
     pub problems: Vec<String>,
 }
 
 /// Look at a folder of definitions from outside.
 pub fn survey(dir: &std::path::Path) -> anyhow::Result<Survey> {
     let found = load::next(&Snapshot::default(), &Files::read(dir)?, &Archive::open(None)?);
-    Ok(Survey { good_count: found.current.len(), problems: found.problems })
+    let good = found.current.into_values().map(|definition| definition.use_case.clone()).collect();
+    Ok(Survey { good, problems: found.problems })
 }
 
 impl host_engine::UseCases for UseCases {

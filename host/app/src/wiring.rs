@@ -25,6 +25,7 @@ use host_store::{JointStore, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{BrokerKind, Config, HostCount, StoreKind};
+use crate::needed::topics;
 
 /// The rooms behind the engine.
 pub struct Wired {
@@ -62,7 +63,9 @@ fn kafka(
         let folder = config.data_dir.display();
         anyhow::bail!("the data folder {folder} belongs to an embedded broker; name another one (data-dir) for Kafka");
     }
-    let broker = KafkaBroker::open(kafka_options(config))?;
+    // Only a host that may not make topics tells what else it will need.
+    let expected: Vec<_> = if config.broker.create_topics { Vec::new() } else { topics(config).into_iter().collect() };
+    let broker = KafkaBroker::open_expecting(kafka_options(config), &expected)?;
     let is_shared = config.broker.hosts == HostCount::Several;
     if !is_shared {
         broker.take_cluster()?;
@@ -81,7 +84,8 @@ fn kafka(
     Ok(Wired { commit: commit.clone(), store, broker, delays, close: Box::new(move || commit.close()) })
 }
 
-fn kafka_options(config: &Config) -> KafkaOptions {
+/// What the Kafka driver takes from the configuration.
+pub fn kafka_options(config: &Config) -> KafkaOptions {
     let broker = &config.broker;
     let message_bytes_max = 2 * (config.limits.body.as_usize() + config.limits.meta.as_usize());
     KafkaOptions {

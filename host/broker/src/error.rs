@@ -12,8 +12,9 @@ pub enum Error {
     Corrupt { topic: TopicName, cause: String },
     #[error("the cluster did not do it while {doing}: {cause}")]
     Cluster { doing: String, cause: String },
-    #[error("topic {topic} is missing; {cure}")]
-    TopicMissing { topic: String, cure: String },
+    /// The cure is a text of many lines, for whoever owns the cluster.
+    #[error("{} in the cluster and this host may not make {}: {cure}", missing(topics), them(topics))]
+    TopicsMissing { topics: Vec<String>, cure: String },
     /// A second host took over while this one was silent.
     #[error("another host has taken over, because this one was silent for longer than broker.session-timeout")]
     Taken,
@@ -31,12 +32,23 @@ pub enum Error {
     ShuttingDown,
 }
 
+fn missing(topics: &[String]) -> String {
+    match topics {
+        [topic] => format!("topic {topic} is missing"),
+        topics => format!("{} topics are missing", topics.len()),
+    }
+}
+
+fn them(topics: &[String]) -> &'static str {
+    if topics.len() == 1 { "it" } else { "them" }
+}
+
 impl Error {
     /// Whether a host that starts again goes on, with nothing mended before.
     pub fn restart_helps(&self) -> bool {
         match self {
             Error::Taken | Error::Lost { .. } | Error::Uncertain { .. } | Error::Cluster { .. } => true,
-            Error::Table(_) | Error::Corrupt { .. } | Error::TopicMissing { .. } | Error::ShuttingDown => false,
+            Error::Table(_) | Error::Corrupt { .. } | Error::TopicsMissing { .. } | Error::ShuttingDown => false,
         }
     }
 

@@ -72,6 +72,13 @@ pub struct Subscription {
 pub trait Broker: Send + Sync + 'static {
     fn capabilities(&self) -> Capabilities;
 
+    /// See to it that these topics exist, all at once: missing ones are made, or the error tells each of them and what
+    /// it must be. Where topics come into being by themselves nothing is done. Idempotent; after an error some may have
+    /// been made.
+    async fn ensure(&self, _topics: Vec<TopicName>) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Consume a topic, which is made if it does not exist. A second consumer of the same group and topic takes over
     /// from the first where the driver has one consumer a group (embedded).
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Consumer>, Error>;

@@ -55,6 +55,7 @@ use crate::start::Starts;
 pub use context::UseCases;
 pub use lanes::Served;
 pub use start::{Start, StartError, Started};
+pub use topics::needed as needed_topics;
 
 /// What an engine is made of.
 pub struct Parts {
@@ -127,9 +128,11 @@ pub enum Error {
 }
 
 impl Engine {
-    /// Start every service. Messages begin to flow before this returns.
+    /// Start every service. The topics that are needed by now exist then, or none was started. Messages begin to flow
+    /// before this returns.
     pub async fn start_up(parts: Parts, options: Options) -> Result<Engine, Error> {
         let marks = Marks::load(parts.store.marks().await?);
+        ensure_topics(&parts).await?;
         let fail_points = parts.fail_points.clone();
         let key_values: Arc<dyn KeyValues> = match &parts.shared {
             Some(state) => Arc::new(SharedKeyValues { state: state.clone(), fail_points }),
@@ -266,6 +269,16 @@ impl Engine {
             tracing::warn!(in_flight = self.tasks.len(), "calls were still running when the time to drain was over");
         }
     }
+}
+
+/// What is served and defined at the start is known, so what it needs is made or told at once. What comes later is made
+/// when it is first needed.
+async fn ensure_topics(parts: &Parts) -> Result<(), host_broker::Error> {
+    let served = parts.served.borrow().clone();
+    let use_cases = parts.use_cases.all();
+    let manifests = served.steps.values().map(|manifest| &**manifest);
+    let topics = topics::needed(manifests, use_cases.iter().map(|use_case| &**use_case));
+    parts.broker.ensure(topics.into_iter().collect()).await
 }
 
 /// Keep one consumer for each use case with a trigger topic.

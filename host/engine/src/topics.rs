@@ -1,10 +1,13 @@
-//! The host's own topics and the messages on them.
+//! The topics that a host needs; its own, and the messages on them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use host_core::id::{Direction, GlobalId, MessageId, Position, TopicName, WaitKey};
+use host_core::id::{Direction, GlobalId, MessageId, Position, TopicKind, TopicName, WaitKey};
+use host_core::manifest::Manifest;
 use host_core::time::Timestamp;
 use host_core::unit::{Headers, Mark, Message, ParkedId, Payload, Publish};
+use host_core::use_case::UseCase;
 use serde::{Deserialize, Serialize};
 
 /// Signals on their way to those who wait.
@@ -15,6 +18,26 @@ pub(crate) fn signals() -> TopicName {
 /// Operators' acts.
 pub(crate) fn commands() -> TopicName {
     TopicName::try_new("saga.commands").expect("a literal that is a topic name")
+}
+
+/// Every topic that a host needs which serves these steps and starts sagas from these definitions: its own, those of each
+/// step that is served or named, what starts sagas, and where events go.
+pub fn needed<'a>(
+    served: impl IntoIterator<Item = &'a Manifest>,
+    use_cases: impl IntoIterator<Item = &'a UseCase>,
+) -> BTreeSet<TopicName> {
+    let (mut topics, mut steps) = (BTreeSet::from([signals(), commands()]), BTreeSet::new());
+    for manifest in served {
+        steps.insert(&manifest.address);
+        topics.extend(manifest.event_topics.iter().cloned());
+    }
+    for use_case in use_cases {
+        steps.extend(use_case.steps.iter());
+        topics.extend(use_case.trigger_topic.clone());
+    }
+    let kinds = [TopicKind::In, TopicKind::Compensate, TopicKind::Error];
+    topics.extend(steps.into_iter().flat_map(|step| kinds.map(|kind| step.topic(kind))));
+    topics
 }
 
 /// What travels to those who wait for a key: the signal itself and, where hosts share the work, everything else that
@@ -97,4 +120,55 @@ fn publish(topic: TopicName, key: Arc<str>, value: &impl Serialize) -> Publish {
     let payload = serde_json::to_vec(value).expect("ids, times and words are always JSON");
     let payload = Payload::Encoded(payload.into());
     Publish { message: Message { topic, key, headers: Headers::default(), payload }, due: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use host_core::id::StepAddress;
+
+    use super::*;
+
+    fn served(address: &str, event_topics: &[&str]) -> Manifest {
+        let topics = event_topics.iter().map(|name| TopicName::try_new(name).expect("a topic name"));
+        let event_topics = topics.collect();
+        Manifest { event_topics, ..Manifest::of(StepAddress::try_new(address).expect("an address")) }
+    }
+
+    fn use_case(text: &str) -> UseCase {
+        host_core::use_case::parse("shop.toml", text).expect("a good definition")
+    }
+
+    fn names(served: &[Manifest], use_cases: &[UseCase]) -> Vec<String> {
+        needed(served, use_cases).iter().map(|topic| topic.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_host_without_steps_needs_its_own_topics() {
+        assert_eq!(names(&[], &[]), ["saga.commands", "saga.signals"]);
+    }
+
+    #[test]
+    fn steps_that_are_served_or_named_need_three_topics_each_and_once() {
+        let definition = use_case(
+            "name = \"shop\"\nversion = 1\nowner = \"us\"\nsteps = [\"a.b.one\", \"a.b.two\"]\n\
+            trigger-topic = \"orders.placed\"\n",
+        );
+        let served = [served("a.b.two", &[]), served("a.b.three", &["stock.taken"])];
+        let expected = [
+            "a.b.one.compensate",
+            "a.b.one.error",
+            "a.b.one.in",
+            "a.b.three.compensate",
+            "a.b.three.error",
+            "a.b.three.in",
+            "a.b.two.compensate",
+            "a.b.two.error",
+            "a.b.two.in",
+            "orders.placed",
+            "saga.commands",
+            "saga.signals",
+            "stock.taken",
+        ];
+        assert_eq!(names(&served, &[definition]), expected);
+    }
 }

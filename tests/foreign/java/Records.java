@@ -1,7 +1,7 @@
 // A Kafka client that shares no code with the host: it writes records and reads them back, so that tests know from a
 // second source what is in a topic. It uses nothing but Apache's own Java client.
 //
-//   java Records <bootstrap> create <topic> <partitions>
+//   java Records <bootstrap> create <topic> <partitions> [<setting>=<value>]...
 //   java Records <bootstrap> produce <topic> [commit|abort|open <transactional-id>]
 //   java Records <bootstrap> consume <topic>...
 //   java Records <bootstrap> follow <topic>...
@@ -72,7 +72,7 @@ public class Records {
             giveUpInTime();
         }
         switch (args[1]) {
-            case "create" -> create(bootstrap, rest.get(0), Integer.parseInt(rest.get(1)));
+            case "create" -> create(bootstrap, rest.get(0), Integer.parseInt(rest.get(1)), rest.subList(2, rest.size()));
             case "produce" -> produce(bootstrap, rest.get(0), rest.subList(1, rest.size()));
             case "consume" -> consume(bootstrap, rest);
             case "follow" -> follow(bootstrap, rest);
@@ -87,10 +87,16 @@ public class Records {
         return Admin.create(Map.<String, Object>of("bootstrap.servers", bootstrap));
     }
 
-    private static void create(String bootstrap, String topic, int partitions) throws Exception {
+    private static void create(String bootstrap, String topic, int partitions, List<String> settings) throws Exception {
+        Map<String, String> configs = new HashMap<>();
+        for (String setting : settings) {
+            int equals = setting.indexOf('=');
+            configs.put(setting.substring(0, equals), setting.substring(equals + 1));
+        }
         try (Admin admin = admin(bootstrap)) {
             // The replication factor is the brokers' own.
-            admin.createTopics(List.of(new NewTopic(topic, Optional.of(partitions), Optional.empty()))).all().get();
+            NewTopic created = new NewTopic(topic, Optional.of(partitions), Optional.empty()).configs(configs);
+            admin.createTopics(List.of(created)).all().get();
         }
     }
 

@@ -76,7 +76,12 @@ impl Foreign {
 
     /// Make a topic, on as many nodes as the brokers' default says.
     pub fn create(&self, topic: &str, partitions: u32) {
-        self.run(&["create", topic, &partitions.to_string()], "");
+        self.create_with(topic, partitions, &[]);
+    }
+
+    /// The same with settings of its own, each `key=value`.
+    pub fn create_with(&self, topic: &str, partitions: u32, settings: &[&str]) {
+        self.run(&[&["create", topic, &partitions.to_string()], settings].concat(), "");
     }
 
     /// Write records without a transaction, and answer when all in-sync nodes have them: partition and offset of each.

@@ -1,11 +1,14 @@
-//! `saga doctor`: everything that is wrong, in the files here and in the running host, each with its cure.
+//! `saga doctor`: everything that is wrong, in the files here, in the Kafka cluster and in the running host, each with its
+//! cure.
 
+mod cluster;
 mod local;
 mod remote;
 
 use std::path::PathBuf;
 
 use clap::Args;
+use host_broker::drivers::kafka::Finding;
 
 use crate::cli::Target;
 use crate::config::{self, Config, KEYS, Loaded};
@@ -19,6 +22,7 @@ Examples:
   saga doctor
   saga doctor --config /etc/saga/saga.toml --host http://10.0.0.5:7070
   saga doctor --json | jq '.checks[] | select(.state == \"problem\")'
+  saga doctor --json | jq '.cluster[] | select(.grade != \"fine\")'
 
 The exit status is 1 if there is a problem, 3 if there is none but no host answers.")]
 pub struct Options {
@@ -53,6 +57,8 @@ pub enum State {
     Problem,
     /// No host answers, so it cannot be looked at.
     Unreachable,
+    /// Who was asked does not tell.
+    Unknown,
 }
 
 impl State {
@@ -62,13 +68,14 @@ impl State {
             State::Warning => "warning",
             State::Problem => "problem",
             State::Unreachable => "unreachable",
+            State::Unknown => "unknown",
         }
     }
 
     fn tone(self) -> Tone {
         match self {
             State::Ok => Tone::Good,
-            State::Warning | State::Unreachable => Tone::Warning,
+            State::Warning | State::Unreachable | State::Unknown => Tone::Warning,
             State::Problem => Tone::Bad,
         }
     }
@@ -98,13 +105,17 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     )];
     let loaded = config::load(options.config.as_deref());
     checks.extend(configuration(&loaded));
+    let mut findings = Vec::new();
     if let Ok(loaded) = &loaded {
         checks.extend(local::look(&loaded.config));
+        let (of_cluster, found) = cluster::look(&loaded.config);
+        checks.extend(of_cluster);
+        findings = found;
     }
     checks.extend(remote::look(&options.target)?);
     let config = loaded.ok().map(|loaded| loaded.config);
     if options.target.json {
-        say(json(config.as_ref(), &checks))?;
+        say(json(config.as_ref(), &checks, &findings))?;
     } else {
         say(page(config.as_ref(), &checks, Terminal::detect()))?;
     }
@@ -166,7 +177,7 @@ fn page(config: Option<&Config>, checks: &[Check], terminal: Terminal) -> String
     blocks.join("\n")
 }
 
-fn json(config: Option<&Config>, checks: &[Check]) -> serde_json::Value {
+fn json(config: Option<&Config>, checks: &[Check], findings: &[Finding]) -> serde_json::Value {
     let in_force = config.map(|config| {
         let pairs = KEYS.iter().map(|key| (key.path.to_owned(), serde_json::Value::String((key.get)(config))));
         pairs.collect::<serde_json::Map<_, _>>()
@@ -175,7 +186,7 @@ fn json(config: Option<&Config>, checks: &[Check]) -> serde_json::Value {
         .iter()
         .map(|check| serde_json::json!({"name": check.name, "state": check.state.as_str(), "text": check.text}))
         .collect();
-    serde_json::json!({"configuration": in_force, "checks": checks})
+    serde_json::json!({"configuration": in_force, "checks": checks, "cluster": cluster::json(findings)})
 }
 
 #[cfg(test)]
@@ -187,6 +198,8 @@ mod tests {
         let unreachable = Check { name: "host", state: State::Unreachable, text: String::new() };
         assert_eq!(exit(&[Check::ok("a", "")]), Exit::Success);
         assert_eq!(exit(&[Check::warning("a", "")]), Exit::Success);
+        let unknown = Check { name: "cluster", state: State::Unknown, text: String::new() };
+        assert_eq!(exit(&[unknown]), Exit::Success);
         assert_eq!(exit(&[Check::ok("a", ""), unreachable.clone()]), Exit::Unreachable);
         assert_eq!(exit(&[Check::problem("a", ""), unreachable]), Exit::No);
     }

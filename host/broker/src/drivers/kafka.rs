@@ -11,6 +11,7 @@ mod consumer;
 mod copies;
 mod delays;
 mod done_text;
+mod examine;
 mod follow;
 mod give;
 mod group;
@@ -34,6 +35,7 @@ mod topic;
 mod transaction;
 mod voice;
 mod wake;
+mod wanted;
 
 use std::sync::Arc;
 
@@ -51,6 +53,7 @@ use self::shared::Shared;
 use super::off_thread::off_thread;
 use crate::{Broker, Browsed, Capabilities, Consumer, Delivery, Error, JointBroker, Page, Subscription, TopicState};
 
+pub use self::examine::{Examined, Finding, Grade};
 pub use self::open::Open;
 pub use self::options::{Hosts, KafkaOptions};
 pub use self::security::Contradiction;
@@ -65,7 +68,19 @@ pub struct KafkaBroker {
 impl KafkaBroker {
     /// Reach the cluster, and join those who move delayed messages. Blocks.
     pub fn open(options: KafkaOptions) -> Result<Self, Error> {
-        Ok(Self { shared: Shared::open(options)? })
+        Self::open_expecting(options, &[])
+    }
+
+    /// The same by one who knows which topics will be asked for next: if the driver's own are missing and it may not
+    /// make them, these are told with them, so that whoever makes topics is asked once.
+    pub fn open_expecting(options: KafkaOptions, expected: &[TopicName]) -> Result<Self, Error> {
+        Ok(Self { shared: Shared::open(options, expected)? })
+    }
+
+    /// Hold a cluster against what the promises need. `needed` are topics beside the driver's own. Joins nobody and
+    /// changes nothing. Blocks.
+    pub fn examine(options: &KafkaOptions, needed: &[TopicName]) -> Result<Examined, Error> {
+        examine::examine(options, needed)
     }
 
     /// Be the one host that works with these topics: its tables hold what no other host can see. Blocks until a host
@@ -114,6 +129,10 @@ impl KafkaBroker {
 impl Broker for KafkaBroker {
     fn capabilities(&self) -> Capabilities {
         Capabilities { atomic_commit: true, delays: true, order_per_key: true, has_other_hosts: self.has_other_hosts() }
+    }
+
+    async fn ensure(&self, topics: Vec<TopicName>) -> Result<(), Error> {
+        self.off_the_async_threads(move |shared| shared.cluster.ensure(&topics, &[])).await
     }
 
     async fn subscribe(&self, subscription: Subscription) -> Result<Box<dyn Consumer>, Error> {

@@ -117,7 +117,7 @@ impl Problem {
             host_broker::Error::Table(_)
             | host_broker::Error::Corrupt { .. }
             | host_broker::Error::Cluster { .. }
-            | host_broker::Error::TopicMissing { .. } => Self::internal(doing, error),
+            | host_broker::Error::TopicsMissing { .. } => Self::internal(doing, error),
         }
     }
 }

@@ -90,7 +90,7 @@ fn definitions(dir: &Path) -> Vec<Check> {
     }
     match use_cases::survey(dir) {
         Ok(survey) => {
-            let good = format!("{} in {}", count(survey.good_count, "good file"), dir.display());
+            let good = format!("{} in {}", count(survey.good.len(), "good file"), dir.display());
             let problems = survey.problems.into_iter().map(|problem| Check::problem("use cases", problem));
             [Check::ok("use cases", good)].into_iter().chain(problems).collect()
         }

@@ -25,7 +25,7 @@ pub struct KafkaOptions {
     pub partitions: i32,
     /// Copies of the topics that this host makes; -1 takes the cluster's default.
     pub replication: i32,
-    /// Whether this host may make topics. If not, `subscribe` says which one is missing.
+    /// Whether this host may make topics. If not, it says which are missing and what each must be.
     pub create_topics: bool,
     /// How many hosts work with these topics.
     pub hosts: Hosts,

@@ -29,7 +29,7 @@ use super::partitioner::partition;
 use super::producers::Producers;
 use super::reading::Looker;
 use super::topic::{self, Topic, Wakes};
-use super::transaction;
+use super::{transaction, wanted};
 use crate::{Error, Subscription};
 
 /// Owned by the only host of an installation that can have only one.
@@ -70,7 +70,7 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Reach the cluster. Blocks.
-    pub(super) fn open(options: KafkaOptions) -> Result<Arc<Self>, Error> {
+    pub(super) fn open(options: KafkaOptions, expected: &[TopicName]) -> Result<Arc<Self>, Error> {
         let shared = Arc::new(Self {
             cluster: Cluster::open(&options)?,
             producers: Producers::open(&options)?,
@@ -88,6 +88,7 @@ impl Shared {
             is_stopped: AtomicBool::new(false),
             options,
         });
+        shared.cluster.ensure(&wanted::own(&shared.options), expected)?;
         for topic in delays::topics() {
             shared.seat(&topic, delays::GROUP, 1)?;
         }
