@@ -3,8 +3,9 @@
 //! setting and without a secret. Method: hosts as processes, configured as an operator would, against the listeners
 //! of one cluster; Apache's own client reads by the plain one what was committed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use saga_tests::api::Api;
@@ -124,36 +125,42 @@ fn completes(api: &Api) {
     assert_eq!(outcome["status"], "completed", "{outcome}");
 }
 
-/// The sessions of this listener end with their tokens, so that whoever goes on has used the next one.
+/// Renews a token every few seconds, as long as the sender of the stop lives.
+fn renewing(path: PathBuf, good_for: i64) -> Sender<()> {
+    let (stop, stopped) = channel();
+    renew(&path, &token(0, good_for));
+    std::thread::spawn(move || {
+        while stopped.recv_timeout(Duration::from_secs(3)) == Err(RecvTimeoutError::Timeout) {
+            renew(&path, &token(0, good_for));
+        }
+    });
+    stop
+}
+
+/// The sessions of this listener end with their tokens, so that whoever goes on has used a later one.
 #[test]
 fn every_client_of_a_host_goes_on_with_the_token_that_is_there_when_the_last_one_has_expired() {
     const GOOD_FOR: i64 = 20;
     let bootstrap = cluster().listener("sasl");
     let client = client("sasl_ssl", "");
-    let installation = Installation::with_stateless_instruments(&STEPS);
     // In the folder of `saga.toml`, by a name that is relative to it.
+    let installation = Installation::with_stateless_instruments(&STEPS);
     let path = installation.path().join("token");
-    renew(&path, &token(0, GOOD_FOR));
     let mut environment = environment(&bootstrap, "oauth.", &client);
     // Of several hosts, each follows and asks how far it is as well.
     environment.extend([("SAGA_BROKER_OAUTH_TOKEN_FILE", "token"), ("SAGA_BROKER_HOSTS", "several")]);
+    let renewing = renewing(path, GOOD_FOR);
     let host = Host::start_with(installation, &environment);
-    completes(&host.api);
     let process = host.process_id();
     let since = Instant::now();
-    let mut sagas = 1;
-    // Past the end of the first token, and of the second that took its place.
+    let mut sagas = 0;
+    // Past the end of the first token, and of the one that took its place.
     while since.elapsed() < Duration::from_secs(2 * GOOD_FOR as u64) {
-        renew(&path, &token(0, GOOD_FOR));
-        let next = Instant::now() + Duration::from_secs(GOOD_FOR as u64 / 2);
-        while Instant::now() < next {
-            completes(&host.api);
-            sagas += 1;
-            std::thread::sleep(Duration::from_millis(200));
-        }
+        completes(&host.api);
+        sagas += 1;
+        std::thread::sleep(Duration::from_millis(200));
     }
     // Who makes topics has done nothing since the start, who lists them neither.
-    renew(&path, &token(0, 3600));
     let late = Installation::with_stateless_instruments(&["three"]);
     let address = instrument_address("three");
     host.installation.manifest(&address, &late.manifest_text(&address));
@@ -165,6 +172,7 @@ fn every_client_of_a_host_goes_on_with_the_token_that_is_there_when_the_last_one
     });
     assert!(host.api.topic(&format!("{address}.in")).is_some(), "the topics are listed");
     assert_eq!(host.process_id(), process);
+    drop(renewing);
     assert_eq!(judge(cluster(), "oauth\\."), sagas + 1);
 }
 
@@ -174,13 +182,16 @@ fn a_token_that_is_not_renewed_is_complained_of_and_its_successor_mends_it() {
     let client = client("sasl_ssl", "");
     let installation = Installation::with_instruments(&STEPS);
     let path = installation.path().join("token");
-    renew(&path, &token(0, 12));
     let mut environment = environment(&bootstrap, "late.", &client);
     environment.push(("SAGA_BROKER_OAUTH_TOKEN_FILE", "token"));
+    // However long the start takes, there is a good token; then there is none.
+    let renewing = renewing(path.clone(), 20);
     let host = Host::start_with(installation, &environment);
     completes(&host.api);
+    drop(renewing);
     until("it is told", || host.log_tail().contains("(broker.oauth-token-file) expired at").then_some(()));
     assert!(host.log_tail().contains("and there is no newer one"), "{}", host.log_tail());
+    until("the cluster has closed the sessions", || host.log_tail().contains("the Kafka client").then_some(()));
     renew(&path, &token(0, 3600));
     completes(&host.api);
     assert!(!host.log_tail().contains("eyJ"), "a token was printed");

@@ -5,8 +5,6 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::refusal;
-
 /// The context of a client that needs nothing else.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Voice;
@@ -37,6 +35,6 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 /// An end of a partition is no error here: the driver asked to be told.
 pub(super) fn complain(error: &KafkaError, reason: &str) {
     if !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::PartitionEOF)) {
-        tracing::warn!(%error, reason, cure = refusal::cure(reason), "the Kafka client is troubled");
+        tracing::warn!(%error, reason, "the Kafka client is troubled");
     }
 }
