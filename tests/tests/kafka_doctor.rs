@@ -57,7 +57,9 @@ fn one_node_is_weak_and_no_problem() {
     let before = installation(cluster, "weak.");
     let ran = doctor(&before, &nobody(), &["--json"]);
     assert_eq!(ran.status, 3, "no problem, and no host: {ran:?}");
-    assert_eq!(faults(&findings(&ran)), weak, "of the topics that will be made: {}", ran.out);
+    // Of the topics that will be made; the cluster's own may be there already.
+    let found = faults(&findings(&ran));
+    assert!(found.is_superset(&weak) && found.iter().all(|(_, grade)| grade == "weak"), "{}", ran.out);
 
     let host = Host::start(before);
     assert_eq!(host.api.run("play", &json!({}))["status"], "completed");
@@ -73,7 +75,7 @@ fn one_node_is_weak_and_no_problem() {
     assert_eq!((&copies["value"], &copies["should-be"]), (&json!("1"), &json!("3 or more")));
 
     let text = doctor(&host.installation, &url(&host), &[]).out;
-    for word in ["1 node, 12 topics", "warning     cluster", "nodes: 1 (the cluster), should be: 3 or more", "cure: "] {
+    for word in ["1 node, 13 topics", "warning     cluster", "nodes: 1 (the cluster), should be: 3 or more", "cure: "] {
         assert!(text.contains(word), "{word} is missing:\n{text}");
     }
 }
@@ -91,7 +93,7 @@ fn three_nodes_as_they_should_be_have_no_fault() {
     let ran = doctor(&host.installation, &url(&host), &["--json"]);
     assert_eq!((ran.status, faults(&findings(&ran))), (0, set(&[])), "{}", ran.out);
     let text = doctor(&host.installation, &url(&host), &[]).out;
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains(" cluster ")).collect();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(" cluster        ")).collect();
     assert!(matches!(lines.as_slice(), [line] if line.starts_with("ok ")), "{text}");
 
     // That a node is away is told, as soon as the others know.

@@ -6,8 +6,9 @@ use saga_tests::installation::Installation;
 use saga_tests::kafka::Cluster;
 use serde_json::json;
 
-/// The driver's, the engine's, and three of each of two steps: one that is served, one that is only named.
-const TOPICS: [&str; 16] = [
+/// The driver's, the engine's, what starts a saga, and three of each of two steps: one that is served and publishes
+/// events, one that is only named.
+const TOPICS: [&str; 17] = [
     "orders.placed",
     "saga.commands",
     "saga.delayed.10s",
@@ -18,6 +19,7 @@ const TOPICS: [&str; 16] = [
     "saga.journal",
     "saga.signals",
     "saga.state",
+    "test.events",
     "test.instrument.elsewhere.compensate",
     "test.instrument.elsewhere.error",
     "test.instrument.elsewhere.in",
@@ -77,7 +79,7 @@ fn all_that_is_missing_is_told_at_once_and_the_lines_make_it() {
         create-topics = false\n"
     ));
     let said = refusal(&installation);
-    for word in ["16 topics are missing in the cluster", "broker.create-topics is false", "what they must be:"] {
+    for word in ["17 topics are missing in the cluster", "broker.create-topics is false", "what they must be:"] {
         assert!(said.contains(word), "{word} is missing:\n{said}");
     }
     let told = lines(&said);

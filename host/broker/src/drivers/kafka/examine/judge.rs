@@ -199,7 +199,7 @@ fn finding(bootstrap: &str, rows: &[Row]) -> Finding {
             format!(
                 "{each}kafka-configs.sh --bootstrap-server {bootstrap} --alter --entity-type topics --entity-name {} \
                 --add-config {}={}",
-                first.of, first.rule.setting, first.target
+                of[0], first.rule.setting, first.target
             )
         }
     };

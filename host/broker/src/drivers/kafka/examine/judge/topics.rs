@@ -124,11 +124,7 @@ fn is_ours(topic: &TopicName) -> bool {
 
 /// Where it lies.
 fn place(book: &mut Book<'_>, name: &str, found: &TopicFacts) {
-    let which = |is: &dyn Fn(&PartitionFacts) -> bool| {
-        let all = found.partitions.iter().enumerate().filter(|(_, part)| is(part));
-        all.map(|(number, _)| number.to_string()).collect::<Vec<_>>().join(", ")
-    };
-    let lost = which(&|part| !part.has_leader);
+    let lost = which(found, |part| !part.has_leader);
     let (grade, value) = match lost.as_str() {
         "" => (Grade::Fine, "on every partition".to_owned()),
         lost => (Grade::Broken, format!("none on partition {lost}")),
@@ -140,26 +136,27 @@ fn place(book: &mut Book<'_>, name: &str, found: &TopicFacts) {
     book.note(grade, &COPIES_OF, name, copies, Should::or_more(COPIES));
 
     let Settings::Known(_) = found.settings else {
-        in_sync_now(book, name, 1, &which);
+        in_sync_now(book, name, found, 1);
         if let Settings::Unknown(cause) = &found.settings {
             book.note(Grade::Unknown, &SETTINGS, name, format!("not to be read: {cause}"), Should::be("readable"));
         }
         return;
     };
     let needed = found.settings.get(IN_SYNC_MIN.setting);
-    in_sync_now(book, name, needed.and_then(|needed| needed.parse().ok()).unwrap_or(1), &which);
+    in_sync_now(book, name, found, needed.and_then(|needed| needed.parse().ok()).unwrap_or(1));
     book.in_sync(&IN_SYNC_MIN, name, needed, copies);
     unclean(book, name, &found.settings, copies);
 }
 
-fn in_sync_now(
-    book: &mut Book<'_>,
-    name: &str,
-    needed: usize,
-    which: &dyn Fn(&dyn Fn(&PartitionFacts) -> bool) -> String,
-) {
-    let stuck = which(&|part| part.in_sync < needed.min(part.replicas));
-    let behind = which(&|part| part.in_sync < part.replicas);
+/// The numbers of partitions of which this is so.
+fn which(found: &TopicFacts, is: impl Fn(&PartitionFacts) -> bool) -> String {
+    let all = found.partitions.iter().enumerate().filter(|(_, part)| is(part));
+    all.map(|(number, _)| number.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+fn in_sync_now(book: &mut Book<'_>, name: &str, found: &TopicFacts, needed: usize) {
+    let stuck = which(found, |part| part.in_sync < needed.min(part.replicas));
+    let behind = which(found, |part| part.in_sync < part.replicas);
     let (grade, value) = match (stuck.as_str(), behind.as_str()) {
         ("", "") => (Grade::Fine, "all".to_owned()),
         ("", behind) => (Grade::Weak, format!("not all on partition {behind}")),
