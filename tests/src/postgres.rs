@@ -1,5 +1,5 @@
-//! A real PostgreSQL for whole-system tests, on loopback, in a temporary folder and on a free port. It lives as long as a
-//! pipe to this process, so it ends with the process however that ends.
+//! A real PostgreSQL for whole-system tests, on loopback, in a temporary folder and on a free port. It lives as long as
+//! a pipe to this process, so it ends with the process however that ends.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;

@@ -96,8 +96,8 @@ pub trait Broker: Send + Sync + 'static {
     /// gone or out with a consumer.
     async fn claim(&self, topic: &TopicName, key: &str) -> Result<Option<Delivery>, Error>;
 
-    /// The same of a message that is at hand here; it joins nobody and asks nobody. Where hosts share the work each looks
-    /// at what it has.
+    /// The same of a message that is at hand here; it joins nobody and asks nobody. Where hosts share the work each
+    /// looks at what it has.
     async fn claim_here(&self, topic: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {
         self.claim(topic, key).await
     }

@@ -169,18 +169,18 @@ async fn act_on_message(context: &Context, saga: &Saga, mark: Mark, ack: Ack) ->
             return Ok(());
         }
     }
-    if let Some(topic) = topic_of(saga) {
-        if let Some(delivery) = context.broker.claim(&topic, saga.global_id.as_str()).await? {
-            match parking::decoded(context, &delivery.message) {
-                Some(envelope) => {
-                    let mut unit = Unit { ack: Some(delivery.ack), ..Unit::default() };
-                    moved(context, &mut unit, &delivery.message, &envelope, mark.clone());
-                    if submit(context, unit).await?.is_some() {
-                        return acknowledge(context, ack).await;
-                    }
+    if let Some(topic) = topic_of(saga)
+        && let Some(delivery) = context.broker.claim(&topic, saga.global_id.as_str()).await?
+    {
+        match parking::decoded(context, &delivery.message) {
+            Some(envelope) => {
+                let mut unit = Unit { ack: Some(delivery.ack), ..Unit::default() };
+                moved(context, &mut unit, &delivery.message, &envelope, mark.clone());
+                if submit(context, unit).await?.is_some() {
+                    return acknowledge(context, ack).await;
                 }
-                None => context.broker.release(delivery.ack),
             }
+            None => context.broker.release(delivery.ack),
         }
     }
     // Out with a plugin, or keyed by its step's own ordering key: the message meets the mark when it comes by.
@@ -233,8 +233,8 @@ pub(crate) async fn act_on_parked(context: &Context, id: ParkedId, mark: Mark, a
     Ok(())
 }
 
-/// Where hosts share the work: keep to the marks that any of them sets, until `stop`. A message that rests here meets its
-/// mark at once, any other when it comes by.
+/// Where hosts share the work: keep to the marks that any of them sets, until `stop`. A message that rests here meets
+/// its mark at once, any other when it comes by.
 pub(crate) async fn run_marks(context: Arc<Context>, stop: CancellationToken) -> Result<(), Error> {
     let mut state = context.commit.state();
     let mut seen: Vec<Mark> = Vec::new();

@@ -3,6 +3,7 @@
 //! message to submitting the unit that removes it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -69,8 +70,8 @@ pub(crate) async fn submit(context: &Context, mut unit: Unit) -> Result<Option<L
     }
 }
 
-/// After a message was parked on the only host: if its signal came first and is remembered, release it. `since` is the signal that
-/// delivered the message the last time, which must not release it twice.
+/// After a message was parked on the only host: if its signal came first and is remembered, release it. `since` is the
+/// signal that delivered the message the last time, which must not release it twice.
 pub(crate) async fn meet_remembered_signal(context: &Context, parked: &Parked) -> Result<(), Error> {
     let now = context.now();
     let Some(signal) = context.store.signal(&parked.id.key, now).await? else { return Ok(()) };
@@ -299,10 +300,10 @@ async fn ask_for_ends(
             continue;
         }
         has_done_all = false;
-        if !asked.contains_key(&id) {
-            let overdue = Waits::of(&id.message_id);
-            unit.publishes.push(topics::on_key(&OnKey::Overdue { key: id.key.clone(), overdue }));
-            asked.insert(id, Instant::now());
+        if let Entry::Vacant(place) = asked.entry(id) {
+            let (key, overdue) = (place.key().key.clone(), Waits::of(&place.key().message_id));
+            unit.publishes.push(topics::on_key(&OnKey::Overdue { key, overdue }));
+            place.insert(Instant::now());
         }
     }
     if !unit.publishes.is_empty() {

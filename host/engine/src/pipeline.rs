@@ -216,8 +216,8 @@ impl Pipeline {
         }
     }
 
-    /// A message was parked: its signal may have come before it. Where hosts share the work, its unit tells the one that
-    /// owns the key.
+    /// A message was parked: its signal may have come before it. Where hosts share the work, its unit tells the one
+    /// that owns the key.
     async fn parked(&self, parked: Option<Parked>) -> Result<(), Stopped> {
         let Some(parked) = parked.filter(|_| !self.context.has_other_hosts()) else { return Ok(()) };
         match meet_remembered_signal(&self.context, &parked).await {

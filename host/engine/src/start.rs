@@ -104,8 +104,8 @@ impl Starts {
         Ok(self.begin(global_id, &use_case, start, None).await?)
     }
 
-    /// Where hosts share the work, another one may be asked for the same saga at this moment. The first message goes out
-    /// as one from outside: the host that owns its key begins the saga, and drops what comes second.
+    /// Where hosts share the work, another one may be asked for the same saga at this moment. The first message goes
+    /// out as one from outside: the host that owns its key begins the saga, and drops what comes second.
     async fn begin_from_outside(
         &self,
         global_id: GlobalId,

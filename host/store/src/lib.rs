@@ -60,8 +60,8 @@ pub trait Store: Send + Sync + 'static {
     /// A signal that is remembered for `key`, if its time is not over.
     async fn signal(&self, key: &WaitKey, now: Timestamp) -> Result<Option<RememberedSignal>, Error>;
 
-    /// Remembered signals whose time is over, at most `limit` rows looked at a call, in turn. Where hosts share a store's
-    /// rows `retain` leaves them, and the host that owns a key forgets its signal.
+    /// Remembered signals whose time is over, at most `limit` rows looked at a call, in turn. Where hosts share a
+    /// store's rows `retain` leaves them, and the host that owns a key forgets its signal.
     async fn expired_signals(&self, now: Timestamp, limit: usize) -> Result<Vec<WaitKey>, Error>;
 
     /// Acts that no message has met yet.

@@ -14,8 +14,8 @@ pub fn judge(cluster: &Cluster, prefix: &str) -> usize {
     assert!(repeated.is_empty(), "the journal settles more than once: {repeated:?}");
     let started = counts.keys().filter(|key| key.3 == "started").count();
     assert!(started > 0, "the journal is empty");
-    // What a step puts out is the next one's message; a retry or a release sends the same one again and says so. A start
-    // may be asked for twice: that it happens once is in the journal.
+    // What a step puts out is the next one's message; a retry or a release sends the same one again and says so. A
+    // start may be asked for twice: that it happens once is in the journal.
     let messages = foreign.consume(&[&format!("{prefix}.*\\.(in|compensate)")]);
     let mut outputs: BTreeMap<(&str, String, u64), usize> = BTreeMap::new();
     let is_first = |record: &&Record| {

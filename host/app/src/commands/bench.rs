@@ -93,7 +93,8 @@ pub struct Options {
     #[arg(long)]
     pub scratch: bool,
 
-    /// The broker of a host of its own: embedded, or kafka=HOST:PORT. Topics saga-bench-… are made there, and left there.
+    /// The broker of a host of its own: embedded, or kafka=HOST:PORT. Topics saga-bench-… are made there, and left
+    /// there.
     #[arg(long, value_name = "BROKER", default_value_t)]
     pub broker: BrokerChoice,
 

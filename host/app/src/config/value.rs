@@ -105,8 +105,8 @@ choice! {
     StoreKind {
         /// A database in the data folder.
         Embedded = "embedded",
-        /// PostgreSQL, for what hosts share: the key-values of the steps. The rest is in the broker, and copied to the data
-        /// folder.
+        /// PostgreSQL, for what hosts share: the key-values of the steps. The rest is in the broker, and copied to the
+        /// data folder.
         Postgres = "postgres",
         /// Memory: everything is gone when the host ends. For trials.
         Memory = "memory",

@@ -89,8 +89,8 @@ impl KafkaBroker {
         self.shared.take_cluster()
     }
 
-    /// Be one of several hosts: bring what all of them commit into these tables, from where they end. Blocks until it is
-    /// known that no host works alone with these topics.
+    /// Be one of several hosts: bring what all of them commit into these tables, from where they end. Blocks until it
+    /// is known that no host works alone with these topics.
     pub fn begin_following(&self, tables: &dyn Tables) -> Result<(), Error> {
         self.shared.begin_following(tables)
     }

@@ -33,7 +33,7 @@ pub(super) struct Delivered<'a> {
 /// What became of an attempt.
 enum Attempt {
     /// It is to be published; with it goes the batch of the database that holds its outcome.
-    Ended(Report, CallFacts, Option<Lsn>),
+    Ended(Box<Report>, CallFacts, Option<Lsn>),
     /// Another call overwrote what this one read.
     Conflict(String),
     /// The database could not be asked.
@@ -60,7 +60,7 @@ impl Pipeline {
             drop(turn);
             match attempt {
                 Attempt::Ended(report, facts, batch) => {
-                    return self.publish(shared, delivered, report, facts, batch).await;
+                    return self.publish(shared, delivered, *report, facts, batch).await;
                 }
                 Attempt::Failed(error) => return self.not_asked(delivered, error).await,
                 Attempt::Conflict(conflict) => {
@@ -91,15 +91,15 @@ impl Pipeline {
         let answer = bounded(envelope, report.answer.clone(), &context.limits);
         let stored = Stored::of(&answer, &report, facts);
         let Some(txn) = take_key_values(&mut report.effects, snapshot, stored.is_some()) else {
-            return Attempt::Ended(report, facts, None);
+            return Attempt::Ended(Box::new(report), facts, None);
         };
         let outcome = stored.map(|stored| stored.encode().into());
         match shared.commit(message_id.clone(), txn, outcome).await {
-            Ok(Settled { taken: Ok(Taken::Now), batch }) => Attempt::Ended(report, facts, batch),
+            Ok(Settled { taken: Ok(Taken::Now), batch }) => Attempt::Ended(Box::new(report), facts, batch),
             // Another host had come so far with this message, and then lost it.
             Ok(Settled { taken: Ok(Taken::Before(bytes)), batch }) => {
                 match Stored::decode(message_id, &bytes).and_then(Stored::into_report) {
-                    Some((report, facts)) => Attempt::Ended(report, facts, batch),
+                    Some((report, facts)) => Attempt::Ended(Box::new(report), facts, batch),
                     None => Attempt::Conflict("an outcome of this message is stored that cannot be read".to_owned()),
                 }
             }

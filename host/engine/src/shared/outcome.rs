@@ -103,29 +103,30 @@ mod tests {
         Json::try_from_text(text).expect("JSON")
     }
 
-    const FACTS: CallFacts =
-        CallFacts { began_at: Some(Timestamp::from_ms(5)), attempt: 3, digest: None, at: Timestamp::from_ms(9) };
+    fn facts() -> CallFacts {
+        CallFacts { began_at: Some(Timestamp::from_ms(5)), attempt: 3, digest: None, at: Timestamp::from_ms(9) }
+    }
 
     #[test]
     fn what_was_done_comes_back_to_the_last_digit() {
         let done =
             Outcome::Done { body: json("{\"amount\":12345678901234567890.10}"), compensation: Some(json("[1]")) };
         let report = report(Answer::Outcome(done));
-        let stored = Stored::of(&report.answer, &report, FACTS).expect("it is done");
+        let stored = Stored::of(&report.answer, &report, facts()).expect("it is done");
         let read = Stored::decode(&message_id(), &stored.encode()).expect("it was written so");
         assert_eq!(read, stored);
-        let (again, facts) = read.into_report().expect("its texts are JSON");
+        let (again, told) = read.into_report().expect("its texts are JSON");
         assert_eq!(
             (again.answer, again.effects.emits, again.effects.signals),
             (report.answer, report.effects.emits, report.effects.signals)
         );
-        assert_eq!((facts.began_at, facts.at, facts.attempt), (FACTS.began_at, FACTS.at, FACTS.attempt));
+        assert_eq!((told.began_at, told.at, told.attempt), (facts().began_at, facts().at, facts().attempt));
     }
 
     #[test]
     fn other_ends_are_not_kept_and_what_is_not_ours_is_not_believed() {
         let retry = report(Answer::Outcome(Outcome::Retry { reason: "later".to_owned(), after: None }));
-        assert_eq!(Stored::of(&retry.answer, &retry, FACTS), None);
+        assert_eq!(Stored::of(&retry.answer, &retry, facts()), None);
         for bytes in [&b"{}"[..], b"nothing", b"{\"format\":9}"] {
             assert_eq!(Stored::decode(&message_id(), bytes), None);
         }

@@ -1,4 +1,5 @@
-//! Clients with the settings that decide: with those of librdkafka's defaults the same loop does fifty messages a second.
+//! Clients with the settings that decide: with those of librdkafka's defaults the same loop does fifty messages a
+//! second.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,7 +54,8 @@ pub fn transactional(bootstrap: &str, id: &str) -> anyhow::Result<BaseProducer> 
     config
         .set("transactional.id", id)
         .set("linger.ms", "0")
-        // A new transaction that comes before the last one's marks are written waits so long, a tenth of a second by default.
+        // A new transaction that comes before the last one's marks are written waits so long, a tenth of a second by
+        // default.
         .set("retry.backoff.ms", "2")
         .set("queue.buffering.max.messages", "1000000");
     let producer: BaseProducer = config.create()?;

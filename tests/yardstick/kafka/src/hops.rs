@@ -1,4 +1,5 @@
-//! One message at a time over three loops, each with its own transaction: what a saga of three steps costs that are apart.
+//! One message at a time over three loops, each with its own transaction: what a saga of three steps costs that are
+//! apart.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! The yardstick of a cluster: messages consumed, handed on and committed in Kafka transactions by a loop that does
-//! nothing else. It has no steps, no journal to fold, no order per key, no retries; what it reaches is what the cluster and
-//! librdkafka leave to a host, and a host on Kafka is quoted as a ratio to it, measured in the same minutes.
+//! nothing else. It has no steps, no journal to fold, no order per key, no retries; what it reaches is what the cluster
+//! and librdkafka leave to a host, and a host on Kafka is quoted as a ratio to it, measured in the same minutes.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program that prints its figures")]
 #![expect(
