@@ -78,6 +78,12 @@ impl Target {
         if config.get_user().is_none() {
             return Err(refuse("it names no user"));
         }
+        let server = server(&config);
+        // A password with a bare '@' is cut there, and its rest stands where the host or the database is named.
+        let named = server.split(" (").next().unwrap_or_default();
+        if named.contains('@') {
+            return Err(refuse("there is an '@' in its host or database"));
+        }
         check_schema(&options.schema)?;
         config
             .application_name(&options.host_name)
@@ -87,8 +93,8 @@ impl Target {
             // After a failover the old primary may answer as a standby: of several hosts, the one that takes writes.
             .target_session_attrs(TargetSessionAttrs::ReadWrite);
         let tls = tls(&config, options)?;
-        let (server, schema) = (server(&config).into(), options.schema.clone());
-        Ok(Self { config, tls, server, schema, statement_max: options.statement_max })
+        let schema = options.schema.clone();
+        Ok(Self { config, tls, server: server.into(), schema, statement_max: options.statement_max })
     }
 
     /// How long to wait for the answer to a piece of work.
@@ -207,8 +213,8 @@ mod tests {
         for address in [
             "postgresql://saga:s3cret@",
             "postgresql://saga:s3cret@db-1:s3cret/x",
-            "postgresql://saga:s3cret%zz@db-1/x",
-            "postgresql://saga:p/s3cret@db-1/x",
+            "postgresql://saga:pa@s3cret@db-1/x",
+            "postgresql://saga:pa@1/s3cret@db-1/x",
             "postgresql://saga:s3cret@db-1/x?s3cret=1",
             "postgresql://saga:s3cret@db-1/x?sslmode=s3cret",
             "host=db-1 user=saga password=a s3cret",
