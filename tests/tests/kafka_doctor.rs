@@ -1,6 +1,6 @@
-//! `saga doctor` and a Kafka cluster. Goal: what a cluster lacks for the promises is told, each with its setting, and of
-//! one that lacks nothing nothing is said. Method: real clusters of one node and of three, before and after a host has
-//! made its topics, and one in which somebody else made a work queue that forgets.
+//! `saga doctor` and a Kafka cluster. Goal: what a cluster lacks for the promises is told, each with its setting, and
+//! of one that lacks nothing nothing is said. Method: real clusters of one node and of three, before and after a host
+//! has made its topics, and one in which somebody else made a work queue that forgets.
 
 use std::collections::BTreeSet;
 

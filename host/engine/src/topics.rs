@@ -20,8 +20,8 @@ pub(crate) fn commands() -> TopicName {
     TopicName::try_new("saga.commands").expect("a literal that is a topic name")
 }
 
-/// Every topic that a host needs which serves these steps and starts sagas from these definitions: its own, those of each
-/// step that is served or named, what starts sagas, and where events go.
+/// Every topic that a host needs which serves these steps and starts sagas from these definitions: its own, those of
+/// each step that is served or named, what starts sagas, and where events go.
 pub fn needed<'a>(
     served: impl IntoIterator<Item = &'a Manifest>,
     use_cases: impl IntoIterator<Item = &'a UseCase>,

@@ -1,5 +1,5 @@
-//! `saga doctor`: everything that is wrong, in the files here, in the Kafka cluster and in the running host, each with its
-//! cure.
+//! `saga doctor`: everything that is wrong, in the files here, in the Kafka cluster and in the running host, each with
+//! its cure.
 
 mod cluster;
 mod local;
