@@ -73,8 +73,8 @@ pub trait Broker: Send + Sync + 'static {
     fn capabilities(&self) -> Capabilities;
 
     /// See to it that these topics exist, all at once: missing ones are made, or the error tells each of them and what
-    /// it must be. Where topics come into being by themselves nothing is done. Idempotent; after an error some may have
-    /// been made.
+    /// it must be. Where topics come into being by themselves nothing is done. Idempotent; after an error some may
+    /// have been made.
     async fn ensure(&self, _topics: Vec<TopicName>) -> Result<(), Error> {
         Ok(())
     }

@@ -445,7 +445,7 @@ mod tests {
     /// A time-out whose message is gone, as a message leaves that could not be read when it was taken out.
     fn tables_with_a_left_over() -> MemoryTables {
         let tables = MemoryTables::new();
-        let waiting = Waiting::open(&tables).expect("empty tables are readable");
+        let waiting = Waiting::open(&tables, Writer::Here).expect("empty tables are readable");
         let (mut changes, mut batch) = (Vec::new(), Batch::default());
         let mut unit = park(parked(&parked_id("k", "there"), 1, 20));
         waiting.stage(&mut changes, &Progress::new(Lsn(0)), Lsn(1), &mut unit);

@@ -16,8 +16,8 @@ use crate::Retention;
 /// As far in the future as the cluster counts.
 pub(super) const NO_BOUND: &str = "9223372036854775807";
 
-/// The controller refuses a request that makes more than 10,000 records at once: one a topic, a partition and a
-/// setting. Some room is left for what it adds itself.
+/// The controller refuses a request that makes more than 10,000 records: one a topic, a partition and a setting. Some
+/// room is left for what it adds itself.
 const RECORDS_MAX: usize = 9_000;
 
 /// Names of one kind that a text tells before it says how many more there are.
