@@ -87,7 +87,7 @@ mod tests {
             [("sasl.oauthbearer.client.secret", "broker.oauth-token-file"), ("no.such.setting", "no.such.setting")]
         {
             options.client = [(key.to_owned(), "s3cret-value".to_owned())].into();
-            let told = options.make_administrator().err().expect("it is not taken").to_string();
+            let told = options.make_administrator().expect_err("it is not taken").to_string();
             assert!(told.contains(key) && told.contains(words) && !told.contains("s3cret"), "{told}");
         }
     }
@@ -97,7 +97,7 @@ mod tests {
         let mut options = KafkaOptions::new("127.0.0.1:9092", "a");
         options.oauth_token_file = Some(super::super::TokenFile::new("/nowhere/token"));
         options.client.insert("security.protocol".to_owned(), "sasl_plaintext".to_owned());
-        let told = options.make_administrator().err().expect("there is no token").to_string();
+        let told = options.make_administrator().expect_err("there is no token").to_string();
         assert!(told.contains("/nowhere/token") && told.contains("broker.oauth-token-file"), "{told}");
     }
 }
