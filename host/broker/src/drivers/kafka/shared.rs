@@ -110,6 +110,9 @@ impl Shared {
         if self.is_stopped.swap(true, Ordering::AcqRel) {
             return;
         }
+        if let Some(file) = &self.options.oauth_token_file {
+            file.stop();
+        }
         self.all_topics().iter().for_each(|topic| topic.state.lock().wake_all());
         self.groups.lock().values().for_each(|group| group.wake.wake());
         self.catch_up.stop();

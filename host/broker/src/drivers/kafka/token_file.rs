@@ -41,6 +41,7 @@ struct State {
     /// What was last complained of, so that it is told once.
     complaint: Option<Complaint>,
     is_watched: bool,
+    is_stopped: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,14 @@ impl TokenFile {
 
     pub fn path(&self) -> &Path {
         &self.keeper.path
+    }
+
+    /// The host stops: when this returns nobody but their owners holds a client, so that each ends where it is dropped
+    /// and none is still at it when the process ends.
+    pub(super) fn stop(&self) {
+        let mut state = self.keeper.state.lock();
+        state.is_stopped = true;
+        state.bearers.clear();
     }
 
     /// Give this client the token, now and whenever there is a new one.
@@ -82,47 +91,47 @@ impl TokenFile {
     }
 }
 
-/// Until the last handle is gone.
+/// Until the host stops, or the last handle is gone.
 fn watch(keeper: &Weak<Keeper>) {
     while let Some(keeper) = keeper.upgrade() {
-        // Those that lived are let go outside of the lock: the last of them may take its time to end.
-        let _lived = keeper.look();
+        if keeper.state.lock().is_stopped {
+            return;
+        }
+        keeper.look();
         drop(keeper);
         thread::sleep(LOOK_PAUSE);
     }
 }
 
 impl Keeper {
-    /// Give on what is new. Answers the clients that were given something.
-    fn look(&self) -> Vec<Arc<dyn Bearer>> {
+    /// Give on what is new. Clients are held under the lock only.
+    fn look(&self) {
         let mut state = self.state.lock();
         let read = self.read();
         if let Ok(token) = &read
             && state.token.as_ref() != Some(token)
         {
-            let bearers: Vec<_> = state.bearers.iter().filter_map(Weak::upgrade).collect();
-            for bearer in &bearers {
+            for bearer in state.bearers.iter().filter_map(Weak::upgrade) {
                 if let Err(cause) = bearer.take(token) {
                     tracing::warn!(cause, "a Kafka client did not take the new token");
                 }
             }
-            tracing::debug!(expires_at = %token.expires_at(), clients = bearers.len(), "a new token is used");
+            tracing::debug!(expires_at = %token.expires_at(), clients = state.bearers.len(), "a new token is used");
             state.token = Some(token.clone());
             state.complaint = None;
-            return bearers;
+            return;
         }
         let (complaint, cause) = match (&state.token, read) {
             (Some(token), _) if token.expires_at() > now().plus(RENEWED_BEFORE) => (None, String::new()),
             (Some(token), _) if token.expires_at() > now() => (Some(Complaint::EndsSoon), self.ends_soon(token)),
             (_, Err(cause)) => (Some(Complaint::IsOver), cause),
             // It expired between the two looks at the clock.
-            (_, Ok(_)) => return Vec::new(),
+            (_, Ok(_)) => return,
         };
         if complaint.is_some() && complaint != state.complaint {
             tracing::warn!(cause, "the cluster refuses this host when its token is over");
         }
         state.complaint = complaint;
-        Vec::new()
     }
 
     fn ends_soon(&self, token: &Token) -> String {
@@ -206,5 +215,10 @@ mod tests {
         let third = Arc::new(Seen::default());
         file.serve(&bearer(&third)).expect("there is one at hand");
         assert_eq!(*third.0.lock(), ["two"]);
+        file.stop();
+        fs::write(&path, token("one")).expect("a temporary file can be written");
+        file.keeper.look();
+        assert_eq!(*third.0.lock(), ["two"], "a host that stops gives nothing any more");
+        fs::remove_file(&path).expect("it is ours");
     }
 }
