@@ -255,30 +255,30 @@ pub(crate) async fn run_time_outs(context: Arc<Context>, stop: CancellationToken
     loop {
         let due = context.store.parked_due(context.now(), RELEASE_BATCH_MAX).await?;
         let page_is_full = due.len() == RELEASE_BATCH_MAX;
-        let has_done_all = if context.has_other_hosts() {
-            ask_for_ends(&context, due, &mut asked).await?
+        let pause_min = if context.has_other_hosts() {
+            ask_for_ends(&context, due, &mut asked).await?;
+            // What is due stays here until its owner, which may be another host, has ended it.
+            ASKED_PAUSE
         } else {
             for parked in due {
                 end_wait(&context, parked).await?;
             }
-            true
+            if page_is_full {
+                continue;
+            }
+            Duration::ZERO
         };
-        if page_is_full && has_done_all {
-            continue;
-        }
         // Anything parked from here on lowers the number again.
         context.parking.next_due.store(u64::MAX, Ordering::Release);
         if let Some(next) = context.store.parked_next_due().await? {
             context.parking.next_due.fetch_min(next.as_ms(), Ordering::AcqRel);
         }
         let next = Timestamp::from_ms(context.parking.next_due.load(Ordering::Acquire));
-        let sleep = match has_done_all {
-            true => next.since(context.now()).min(TIMER_SLEEP_MAX),
-            false => ASKED_PAUSE,
-        };
+        let sleep = next.since(context.now()).clamp(pause_min, TIMER_SLEEP_MAX);
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
             () = context.parking.sooner.notified() => {}
+            // Another host may have parked a message whose key this one owns.
             Ok(()) = state.changed() => {}
             () = tokio::time::sleep(sleep) => {}
         }
@@ -286,20 +286,18 @@ pub(crate) async fn run_time_outs(context: Arc<Context>, stop: CancellationToken
 }
 
 /// Where hosts share the work, the one that owns the key ends a wait, and only as an answer to a message: it would not
-/// be known otherwise that it owns the key still. False while some were asked for and have not ended.
+/// be known otherwise that it owns the key still.
 async fn ask_for_ends(
     context: &Context,
     due: Vec<Parked>,
     asked: &mut HashMap<ParkedId, Instant>,
-) -> Result<bool, Error> {
+) -> Result<(), Error> {
     asked.retain(|_, at| at.elapsed() < ASK_AGAIN);
     let mut unit = Unit::default();
-    let mut has_done_all = true;
     for Parked { id, .. } in due {
         if !context.broker.is_here(&topics::signals(), id.key.as_str()) {
             continue;
         }
-        has_done_all = false;
         if let Entry::Vacant(place) = asked.entry(id) {
             let (key, overdue) = (place.key().key.clone(), Waits::of(&place.key().message_id));
             unit.publishes.push(topics::on_key(&OnKey::Overdue { key, overdue }));
@@ -309,7 +307,7 @@ async fn ask_for_ends(
     if !unit.publishes.is_empty() {
         submit(context, unit).await?;
     }
-    Ok(has_done_all)
+    Ok(())
 }
 
 async fn end_wait(context: &Context, parked: Parked) -> Result<(), Error> {

@@ -91,8 +91,17 @@ impl CatchUp {
         self.ask();
     }
 
-    /// Make rounds until the host ends.
+    /// Make rounds until the host ends, or cannot begin to; then nobody waits.
     pub(super) fn run(&self, shared: &Shared, follow: &Follow) -> Result<(), Error> {
+        let ran = self.make_rounds(shared, follow);
+        self.rounds.send_modify(|rounds| {
+            rounds.ended = u64::MAX;
+            rounds.failure = Some(ran.as_ref().err().cloned().unwrap_or(Error::ShuttingDown));
+        });
+        ran
+    }
+
+    fn make_rounds(&self, shared: &Shared, follow: &Follow) -> Result<(), Error> {
         let mut look = Look::open(&shared.options, follow, shared)?;
         loop {
             {
@@ -113,8 +122,6 @@ impl CatchUp {
                 rounds.failure = made.err();
             });
             if shared.is_stopped() {
-                // Whoever asked after this round began.
-                self.rounds.send_modify(|rounds| rounds.ended = u64::MAX);
                 return Ok(());
             }
         }
