@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use saga_tests::api::Api;
@@ -126,8 +126,8 @@ fn completes(api: &Api) {
 }
 
 /// Renews a token every few seconds, as long as the sender of the stop lives.
-fn renewing(path: PathBuf, good_for: i64) -> Sender<()> {
-    let (stop, stopped) = channel();
+fn renewing(path: PathBuf, good_for: i64) -> SyncSender<()> {
+    let (stop, stopped) = sync_channel(0);
     renew(&path, &token(0, good_for));
     std::thread::spawn(move || {
         while stopped.recv_timeout(Duration::from_secs(3)) == Err(RecvTimeoutError::Timeout) {
