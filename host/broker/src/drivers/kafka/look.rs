@@ -48,13 +48,16 @@ impl Shared {
     /// None for a topic of which nothing was ever there.
     fn topic_state(&self, name: &TopicName, partition_count: i32) -> Result<Option<TopicState>, Error> {
         let seats = self.seats_of(name)?;
-        let (message_count, oldest_at) = match Retention::is_work_queue(name) {
-            true => self.waiting(name, partition_count, &seats)?,
+        let (message_count, oldest_at, was_used) = match Retention::is_work_queue(name) {
+            true => {
+                let (message_count, oldest_at) = self.waiting(name, partition_count, &seats)?;
+                (message_count, oldest_at, partition_count > 0)
+            }
             false => self.kept(name, partition_count)?,
         };
         let delayed_count = self.delays.count(name);
         let consumers: Vec<_> = seats.into_iter().filter_map(|seat| seat.consumer).collect();
-        if message_count == 0 && delayed_count == 0 && consumers.is_empty() && partition_count == 0 {
+        if message_count == 0 && delayed_count == 0 && consumers.is_empty() && !was_used {
             return Ok(None);
         }
         Ok(Some(TopicState { topic: name.clone(), message_count, delayed_count, consumers, oldest_at }))
@@ -94,17 +97,19 @@ impl Shared {
         })
     }
 
-    /// Messages that a log holds.
-    fn kept(&self, name: &TopicName, partition_count: i32) -> Result<(u64, Option<Timestamp>), Error> {
+    /// Messages that a log holds, when the oldest was published, and whether it ever held one.
+    fn kept(&self, name: &TopicName, partition_count: i32) -> Result<(u64, Option<Timestamp>, bool), Error> {
         let pending = self.pending(name).sends;
         let mut count = pending.len() as u64;
         let mut oldest_at = pending.first().map(|(at, _)| *at);
+        let mut was_used = count > 0;
         for partition in 0..partition_count {
             let tally = self.looker.tally(name, partition, 0)?;
             count += tally.count;
             oldest_at = earlier(oldest_at, tally.oldest_at);
+            was_used |= tally.end > 0;
         }
-        Ok((count, oldest_at))
+        Ok((count, oldest_at, was_used))
     }
 
     fn seats_of(&self, name: &TopicName) -> Result<Vec<SeatState>, Error> {

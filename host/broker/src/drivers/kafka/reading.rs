@@ -74,7 +74,7 @@ pub(super) struct Looker {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
     from: u64,
-    end: u64,
+    pub end: u64,
     pub count: u64,
     pub bytes: u64,
     pub oldest_at: Option<Timestamp>,
