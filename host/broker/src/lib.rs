@@ -89,6 +89,13 @@ pub trait Broker: Send + Sync + 'static {
     /// Every topic that holds or held something.
     async fn topics(&self) -> Result<Vec<TopicState>, Error>;
 
+    /// Those of them that are work queues. Asked every second, so it must not look at logs where that costs anything.
+    async fn queues(&self) -> Result<Vec<TopicState>, Error> {
+        let mut topics = self.topics().await?;
+        topics.retain(|state| Retention::is_work_queue(&state.topic));
+        Ok(topics)
+    }
+
     /// Look at messages of a topic from `from` on without consuming them.
     async fn browse(&self, topic: &TopicName, from: Offset, limit: usize) -> Result<Vec<Browsed>, Error>;
 

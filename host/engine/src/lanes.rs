@@ -139,7 +139,7 @@ pub(crate) async fn next_delivery(
 pub(crate) async fn backlog(broker: &dyn Broker) -> Result<(u64, Vec<host_core::id::TopicName>), host_broker::Error> {
     let mut waiting = 0;
     let mut unserved = Vec::new();
-    for state in broker.topics().await? {
+    for state in broker.queues().await? {
         let Some((_, kind)) = state.topic.step() else { continue };
         match kind {
             host_core::id::TopicKind::In | host_core::id::TopicKind::Compensate => {}

@@ -51,7 +51,9 @@ use self::consumer::KafkaConsumer;
 use self::copies::Copies;
 use self::shared::Shared;
 use super::off_thread::off_thread;
-use crate::{Broker, Browsed, Capabilities, Consumer, Delivery, Error, JointBroker, Page, Subscription, TopicState};
+use crate::{
+    Broker, Browsed, Capabilities, Consumer, Delivery, Error, JointBroker, Page, Retention, Subscription, TopicState,
+};
 
 pub use self::examine::{Examined, Finding, Grade};
 pub use self::open::Open;
@@ -145,7 +147,11 @@ impl Broker for KafkaBroker {
     }
 
     async fn topics(&self) -> Result<Vec<TopicState>, Error> {
-        self.off_the_async_threads(|shared| shared.list()).await
+        self.off_the_async_threads(|shared| shared.list(|_| true)).await
+    }
+
+    async fn queues(&self) -> Result<Vec<TopicState>, Error> {
+        self.off_the_async_threads(|shared| shared.list(Retention::is_work_queue)).await
     }
 
     async fn browse(&self, topic: &TopicName, from: Offset, limit: usize) -> Result<Vec<Browsed>, Error> {

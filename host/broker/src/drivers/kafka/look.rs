@@ -35,12 +35,13 @@ struct Pending {
 }
 
 impl Shared {
-    pub(super) fn list(&self) -> Result<Vec<TopicState>, Error> {
+    /// The topics of which somebody wants to know.
+    pub(super) fn list(&self, is_wanted: impl Fn(&TopicName) -> bool) -> Result<Vec<TopicState>, Error> {
         let mut counts: BTreeMap<TopicName, i32> = self.cluster.topics()?.into_iter().collect();
         for name in self.open_topics().into_iter().chain(self.delays.topics()) {
             counts.entry(name).or_insert(0);
         }
-        counts.retain(|name, _| !is_internal(name));
+        counts.retain(|name, _| !is_internal(name) && is_wanted(name));
         let states = counts.iter().map(|(name, &partition_count)| self.topic_state(name, partition_count));
         states.filter_map(Result::transpose).collect()
     }
