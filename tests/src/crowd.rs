@@ -13,6 +13,16 @@ use crate::check;
 use crate::host::Host;
 use crate::installation::instrument_address;
 
+/// Ends what runs until a flag is set, also when the test that would set it fails: others wait for those threads.
+#[derive(Debug)]
+pub struct Ends<'a>(pub &'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What the clients were told.
 #[derive(Debug, Default)]
 pub struct Told {

@@ -3,13 +3,13 @@
 //! that users have, `saga demo` and `saga torture`, with `--broker`; then Apache's own client reads every topic.
 
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use saga_tests::artefacts;
 use saga_tests::check::until;
-use saga_tests::crowd::{Told, client, hold_to_account};
+use saga_tests::crowd::{Ends, Told, client, hold_to_account};
 use saga_tests::host::{Host, free_port, run_saga};
 use saga_tests::installation::Installation;
 use saga_tests::kafka::Cluster;
@@ -86,6 +86,7 @@ fn a_host_that_was_silent_for_longer_than_its_session_goes_on_and_does_nothing_t
     let process = host.process_id();
     let (told, stop) = (Told::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
         for name in 0..3 {
             let (api, told, stop) = (&host.api, &told, &stop);
             scope.spawn(move || client(api, told, name, stop));
@@ -97,7 +98,6 @@ fn a_host_that_was_silent_for_longer_than_its_session_goes_on_and_does_nothing_t
         host.signal(Signal::SIGCONT);
         let before = told.acknowledged_count();
         until("the crowd goes on", || (told.acknowledged_count() > before + 20).then_some(()));
-        stop.store(true, Ordering::Relaxed);
     });
     hold_to_account(&host, &told, &["one", "two"]);
     assert_eq!(host.process_id(), process, "whoever supervises it has seen no end");

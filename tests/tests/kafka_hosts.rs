@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use saga_tests::api::Api;
 use saga_tests::check::{self, until};
+use saga_tests::crowd::Ends;
 use saga_tests::host::{Host, run_saga};
 use saga_tests::installation::{Installation, instrument_address};
 use saga_tests::kafka::Cluster;
@@ -237,6 +238,7 @@ fn three_hosts_on_three_nodes_do_everything_once_through_kills_and_pauses() {
     let apis: Vec<Api> = hosts.iter().map(|host| host.api.clone()).collect();
     let (ledger, stop) = (Ledger::default(), AtomicBool::new(false));
     std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
         for name in 0..4 {
             let (apis, ledger, stop) = (&apis, &ledger, &stop);
             scope.spawn(move || client(apis, ledger, name, stop));
@@ -246,7 +248,6 @@ fn three_hosts_on_three_nodes_do_everything_once_through_kills_and_pauses() {
             disturb(&mut cluster, &mut hosts, &mut random);
             std::thread::sleep(Duration::from_millis(random.u64(200..3000)));
         }
-        stop.store(true, Ordering::Relaxed);
     });
     let acknowledged = ledger.acknowledged.into_inner().expect("no client panicked");
     println!("{} sagas were acknowledged", acknowledged.len());

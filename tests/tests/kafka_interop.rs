@@ -207,7 +207,6 @@ fn what_a_foreign_step_cannot_read_is_put_aside_and_stops_nobody() {
     const PREFIX: &str = "interop-unreadable.";
     let host = start(PREFIX, shop_without_stock().0);
     make_books(PREFIX);
-    Cluster::shared().foreign().create(&format!("{PREFIX}{STOCK}.in"), 1);
     let broken = ["no envelope", "{\"meta\":{\"global-id\":\"x\",\"steps\":[\"a.b.c\"]},\"body\":{}}"];
     let records = broken.map(|value| Outgoing { key: Some("k"), value, headers: &[] });
     Cluster::shared().foreign().produce(&format!("{PREFIX}{STOCK}.in"), &records);

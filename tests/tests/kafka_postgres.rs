@@ -2,11 +2,11 @@
 //! dies and wherever, also between the commit of the database and that of the broker, and when the database itself
 //! goes down. Method: steps that count what they do for each saga; hosts that die at named places and by SIGKILL.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use saga_tests::check::{self, until};
-use saga_tests::crowd::{Told, client, hold_to_account};
+use saga_tests::crowd::{Ends, Told, client, hold_to_account};
 use saga_tests::host::Host;
 use saga_tests::installation::Installation;
 use saga_tests::kafka::Cluster;
@@ -53,6 +53,7 @@ fn under_load(hosts: &mut [Host; 2], disturb: impl FnOnce(&mut [Host; 2], &Told)
     let (told, stop) = (Told::default(), AtomicBool::new(false));
     let apis = [hosts[0].api.clone(), hosts[1].api.clone()];
     std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
         for name in 0..4 {
             let (api, told, stop) = (&apis[name % 2], &told, &stop);
             scope.spawn(move || client(api, told, name, stop));
@@ -61,7 +62,6 @@ fn under_load(hosts: &mut [Host; 2], disturb: impl FnOnce(&mut [Host; 2], &Told)
         disturb(hosts, &told);
         let before = told.acknowledged_count();
         until("the crowd goes on", || (told.acknowledged_count() > before + 10).then_some(()));
-        stop.store(true, Ordering::Relaxed);
     });
     told
 }

@@ -66,17 +66,22 @@ fn kafka(
     // Only a host that may not make topics tells what else it will need.
     let expected: Vec<_> = if config.broker.create_topics { Vec::new() } else { topics(config).into_iter().collect() };
     let broker = KafkaBroker::open_expecting(kafka_options(config), &expected)?;
-    let is_shared = config.broker.hosts == HostCount::Several;
-    if !is_shared {
-        broker.take_cluster()?;
-    }
-    broker.recover_rows(&*tables)?;
-    let open = if is_shared { EmbeddedStore::open_followed } else { EmbeddedStore::open };
-    let store = Arc::new(open(tables.clone())?);
-    let last = recover_journal(&broker, &store, &*tables)?;
-    if is_shared {
-        broker.begin_following(&*tables)?;
-    }
+    let (store, last) = match config.broker.hosts {
+        HostCount::One => {
+            broker.take_cluster()?;
+            broker.recover_rows(&*tables)?;
+            let store = Arc::new(EmbeddedStore::open(tables.clone())?);
+            let last = recover_journal(&broker, &store, &*tables)?;
+            (store, last)
+        }
+        // Others write all the while: what is missing is followed, and the engine begins when it has caught up.
+        HostCount::Several => {
+            let store = Arc::new(EmbeddedStore::open_followed(tables.clone())?);
+            broker.begin_following(&*tables)?;
+            let last = store.last_lsn();
+            (store, last)
+        }
+    };
     let broker = Arc::new(broker);
     let commit = Joint::start(store.clone(), broker.clone(), tables, clock, fail_points, last)
         .context("starting the thread that commits")?;

@@ -131,6 +131,8 @@ impl Engine {
     /// Start every service. The topics that are needed by now exist then, or none was started. Messages begin to flow
     /// before this returns.
     pub async fn start_up(parts: Parts, options: Options) -> Result<Engine, Error> {
+        // Where hosts share the work: what they did while this one was away.
+        parts.broker.catch_up().await?;
         let marks = Marks::load(parts.store.marks().await?);
         ensure_topics(&parts).await?;
         let fail_points = parts.fail_points.clone();

@@ -22,7 +22,8 @@ fn every_key_has_a_default() {
 #[test]
 fn every_key_reads_back_what_it_writes() {
     let defaults = Config::default();
-    for key in KEYS.iter().filter(|key| key.path != "token") {
+    // What is not set has no value that a file could hold.
+    for key in KEYS.iter().filter(|key| (key.get)(&defaults) != "(none)") {
         let written = (key.get)(&defaults);
         let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let header = if section.is_empty() { String::new() } else { format!("[{section}]\n") };
@@ -39,6 +40,7 @@ fn every_key_can_be_set_from_the_environment_which_wins() {
         ("SAGA_LIMITS_BODY", "3MiB"),
         ("SAGA_LIMITS_IN_FLIGHT", "17"),
         ("SAGA_STORE_KIND", "memory"),
+        ("SAGA_STORE_ADDRESS", "postgresql://saga:hidden@db/saga"),
         ("SAGA_BROKER_KIND", "embedded"),
         ("SAGA_TOKEN", "0123456789abcdef"),
     ]);
@@ -48,6 +50,8 @@ fn every_key_can_be_set_from_the_environment_which_wins() {
     assert_eq!(config.limits.in_flight, 17);
     assert_eq!(config.store.kind, StoreKind::Memory);
     assert_eq!(config.token.as_ref().unwrap().reveal(), "0123456789abcdef");
+    assert_eq!(config.store.address.as_ref().unwrap().reveal(), "postgresql://saga:hidden@db/saga");
+    assert!(KEYS.iter().all(|key| !(key.get)(&config).contains("hidden")), "an address may hold a password");
 }
 
 #[test]
