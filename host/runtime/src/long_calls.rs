@@ -124,7 +124,7 @@ impl LongCalls {
                 .thread_name("saga-long-call")
                 .thread_keep_alive(limits::LONG_CALL_THREADS_KEPT)
                 .on_thread_start(give_way);
-            let made = builder.enable_time().build();
+            let made = builder.enable_all().build();
             made.inspect_err(
                 |error| tracing::warn!(%error, "no threads for long calls, they stay among the short ones"),
             )
