@@ -113,7 +113,7 @@ impl CatchUp {
             }
             let began_at = now();
             self.rounds.send_modify(|rounds| rounds.begun += 1);
-            let made = if shared.is_stopped() { Err(Error::ShuttingDown) } else { look.round(shared, follow) };
+            let made = look.insist(shared, follow);
             self.rounds.send_modify(|rounds| {
                 rounds.ended = rounds.begun;
                 if made.is_ok() {
@@ -156,6 +156,23 @@ impl Look {
             cleared: cleared.collect(),
             places,
         })
+    }
+
+    /// A round, again while the cluster only looks for leaders.
+    fn insist(&mut self, shared: &Shared, follow: &Follow) -> Result<(), Error> {
+        let since = Instant::now();
+        loop {
+            if shared.is_stopped() {
+                return Err(Error::ShuttingDown);
+            }
+            match self.round(shared, follow) {
+                Err(error) if since.elapsed() < ANSWER_MAX => {
+                    tracing::debug!(%error, "how far the journal is will be asked again");
+                    thread::sleep(READ_PAUSE);
+                }
+                made => return made,
+            }
+        }
     }
 
     fn round(&mut self, shared: &Shared, follow: &Follow) -> Result<(), Error> {
