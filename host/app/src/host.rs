@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use host_core::limits::Limits;
-use host_core::manifest::Grant;
+use host_core::manifest::{Grant, Manifest};
 use host_engine::clock::{Clock, SystemClock};
 use host_engine::commit::Commit;
 use host_engine::failpoint::{FailPoint, FailPoints};
@@ -24,6 +24,7 @@ use crate::compiler;
 use crate::config::{Config, HostCount, StoreKind};
 use crate::descriptors;
 use crate::door::HostDoor;
+use crate::needed;
 use crate::use_cases::UseCases;
 use crate::wiring::{self, Wired};
 
@@ -191,20 +192,18 @@ async fn open_plugins(config: &Config, fail_points: &Arc<FailPoints>) -> anyhow:
     options.calls_at_once_max = u32::try_from(config.limits.in_flight).unwrap_or(u32::MAX);
     options.compiler = compiler::compiler(&config.limits);
     if config.broker.hosts == HostCount::Several && config.store.kind != StoreKind::Postgres {
+        // Known at the start, it is a mistake of the installation; a plugin that comes later is rejected by itself.
+        let manifests = needed::manifests(&config.plugins_dir);
+        if let Some(Manifest { address, .. }) = manifests.iter().find(|manifest| manifest.grants(Grant::KeyValue)) {
+            anyhow::bail!("step {address} is granted {} by its manifest, and {NOT_SHARED}", Grant::KeyValue.as_str());
+        }
         options.withheld.push((Grant::KeyValue, NOT_SHARED));
     }
     if fail_points.is_armed(FailPoint::DuringReload) {
         let fail_points = fail_points.clone();
         options.before_replacing = Some(Hook::new(move || fail_points.hit(FailPoint::DuringReload)));
     }
-    let plugins = Plugins::open(options).await?;
-    // Known at the start, this is a mistake in the configuration; a plugin that comes later is rejected by itself.
-    let snapshot = plugins.snapshot();
-    let is_withheld = |reason: &Option<String>| reason.as_ref().is_some_and(|reason| reason.contains(NOT_SHARED));
-    if let Some(plugin) = snapshot.plugins.iter().find(|plugin| is_withheld(&plugin.reason)) {
-        anyhow::bail!("step {} {}", plugin.name(), plugin.reason.as_deref().unwrap_or_default());
-    }
-    Ok(plugins)
+    Ok(Plugins::open(options).await?)
 }
 
 /// Why a step has no key-values where hosts share the work.

@@ -17,7 +17,8 @@ pub fn topics(config: &Config) -> BTreeSet<TopicName> {
     host_engine::needed_topics(&manifests, use_cases.iter().map(|use_case| &**use_case))
 }
 
-fn manifests(dir: &Path) -> Vec<Manifest> {
+/// The manifests of the plugins in a folder; one without a manifest has the default.
+pub fn manifests(dir: &Path) -> Vec<Manifest> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
     entries.flatten().filter_map(|entry| manifest(&entry.path())).collect()
 }

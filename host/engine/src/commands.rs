@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use host_broker::Subscription;
+use host_broker::{Delivery, Subscription};
 use host_core::decide::Input;
 use host_core::envelope::{Envelope, decode};
 use host_core::id::{Direction, GlobalId, TopicName};
@@ -13,6 +13,7 @@ use host_core::unit::{Ack, Headers, Mark, Message, ParkedId, Payload, Publish, U
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
+use crate::intake::stands;
 use crate::lanes::next_delivery;
 use crate::limits::COMMANDS_IN_FLIGHT_MAX;
 use crate::parking::{self, Error, acknowledge, submit};
@@ -171,17 +172,9 @@ async fn act_on_message(context: &Context, saga: &Saga, mark: Mark, ack: Ack) ->
     }
     if let Some(topic) = topic_of(saga)
         && let Some(delivery) = context.broker.claim(&topic, saga.global_id.as_str()).await?
+        && act_on_claimed(context, delivery, mark.clone(), Unit::default()).await?
     {
-        match parking::decoded(context, &delivery.message) {
-            Some(envelope) => {
-                let mut unit = Unit { ack: Some(delivery.ack), ..Unit::default() };
-                moved(context, &mut unit, &delivery.message, &envelope, mark.clone());
-                if submit(context, unit).await?.is_some() {
-                    return acknowledge(context, ack).await;
-                }
-            }
-            None => context.broker.release(delivery.ack),
-        }
+        return acknowledge(context, ack).await;
     }
     // Out with a plugin, or keyed by its step's own ordering key: the message meets the mark when it comes by.
     context.marks.insert(mark.clone());
@@ -256,15 +249,26 @@ async fn meet_at_rest(context: &Context, mark: &Mark) -> Result<(), Error> {
     let journal = context.store.journal(&mark.global_id).await?;
     let Some(topic) = Saga::fold(&journal).as_ref().and_then(topic_of) else { return Ok(()) };
     let Some(delivery) = context.broker.claim_here(&topic, mark.global_id.as_str()).await? else { return Ok(()) };
-    let Some(envelope) = parking::decoded(context, &delivery.message) else {
+    // With its message in hand, what another host has made of the saga before is known.
+    if !stands(context, mark).await? {
         context.broker.release(delivery.ack);
         return Ok(());
-    };
-    let unmark = Some(mark.global_id.clone());
-    let mut unit = Unit { ack: Some(delivery.ack), unmark, ..Unit::default() };
-    moved(context, &mut unit, &delivery.message, &envelope, mark.clone());
-    submit(context, unit).await?;
+    }
+    let unit = Unit { unmark: Some(mark.global_id.clone()), ..Unit::default() };
+    act_on_claimed(context, delivery, mark.clone(), unit).await?;
     Ok(())
+}
+
+/// An act on a message that was taken out for it. False if nothing came of it: it cannot be read, or went to another
+/// host.
+async fn act_on_claimed(context: &Context, delivery: Delivery, mark: Mark, unit: Unit) -> Result<bool, Error> {
+    let Some(envelope) = parking::decoded(context, &delivery.message) else {
+        context.broker.release(delivery.ack);
+        return Ok(false);
+    };
+    let mut unit = Unit { ack: Some(delivery.ack), ..unit };
+    moved(context, &mut unit, &delivery.message, &envelope, mark);
+    Ok(submit(context, unit).await?.is_some())
 }
 
 fn message_id(saga: &Saga) -> host_core::id::MessageId {

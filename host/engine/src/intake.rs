@@ -88,7 +88,7 @@ pub(crate) async fn intake(
 }
 
 /// Whether no message of the saga has met the mark yet: where hosts share the work another one may have seen to it.
-async fn stands(context: &Context, mark: &Mark) -> Result<bool, Error> {
+pub(crate) async fn stands(context: &Context, mark: &Mark) -> Result<bool, Error> {
     if !context.has_other_hosts() {
         return Ok(true);
     }

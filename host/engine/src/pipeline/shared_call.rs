@@ -143,8 +143,8 @@ impl Pipeline {
             shared::Stopped::Failed(error) => error.remedy() != Remedy::Again,
             shared::Stopped::Ending => false,
         };
-        let step = &delivered.manifest.address;
-        tracing::error!(%error, %step, "the key-values that hosts share cannot be used");
+        let (step, saga) = (&delivered.manifest.address, &delivered.envelope.meta.global_id);
+        tracing::error!(%error, %step, %saga, "the key-values that hosts share cannot be used");
         if is_in_vain {
             return self.try_later(delivered, error.to_string()).await;
         }

@@ -1,5 +1,4 @@
-//! Clients with the settings that decide: with those of librdkafka's defaults the same loop does fifty messages a
-//! second.
+//! Clients with the settings that decide how fast a transaction follows another: librdkafka's defaults wait longer.
 
 use std::thread;
 use std::time::{Duration, Instant};

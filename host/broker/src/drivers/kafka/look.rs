@@ -214,29 +214,20 @@ impl Shared {
             return self.claim_delayed(name, key);
         }
         let topic = self.seat_for_claims(name)?;
-        let mut state = topic.state.lock();
-        if let Some((number, slot)) = state.claim(key) {
-            let ack = topic.ack(0, number, &slot.stored);
-            let delivery = Delivery { message: slot.stored.message.clone(), ack, redelivered: slot.redelivered };
-            return Ok(Some(delivery));
+        match claim_at_hand(&topic, key) {
+            Some(delivery) => Ok(Some(delivery)),
+            None => self.claim_delayed(name, key),
         }
-        drop(state);
-        self.claim_delayed(name, key)
     }
 
     /// Take the first message of a key that is at hand here and at rest.
     pub(super) fn claim_here(self: &Arc<Self>, name: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {
         let seated =
             self.topic(name).filter(|topic| topic.state.lock().seat_of(&group_of(name, QUEUE_GROUP)) == Some(0));
-        if let Some(topic) = seated {
-            let claimed = topic.state.lock().claim(key);
-            if let Some((number, slot)) = claimed {
-                let ack = topic.ack(0, number, &slot.stored);
-                let delivery = Delivery { message: slot.stored.message.clone(), ack, redelivered: slot.redelivered };
-                return Ok(Some(delivery));
-            }
+        match seated.and_then(|topic| claim_at_hand(&topic, key)) {
+            Some(delivery) => Ok(Some(delivery)),
+            None => self.claim_delayed(name, key),
         }
-        self.claim_delayed(name, key)
     }
 
     /// Whether messages of this topic and key are given to this host now.
@@ -346,6 +337,13 @@ impl Shared {
         self.cluster.delete_before(name, &ends)?;
         Ok(removed)
     }
+}
+
+/// Take the first message of a key that is at hand and at rest.
+fn claim_at_hand(topic: &Topic, key: &str) -> Option<Delivery> {
+    let (number, slot) = topic.state.lock().claim(key)?;
+    let ack = topic.ack(0, number, &slot.stored);
+    Some(Delivery { message: slot.stored.message.clone(), ack, redelivered: slot.redelivered })
 }
 
 /// Topics that the driver has for itself.

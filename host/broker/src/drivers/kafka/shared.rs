@@ -179,17 +179,12 @@ impl Shared {
             thread::sleep(ALONE_PAUSE);
         }
         *self.alone.lock() = Some(topic);
-        while let Some(other) =
-            self.cluster.members(delays::GROUP)?.into_iter().find(|name| *name != self.options.host_name)
-        {
-            if since.elapsed() > patience {
-                let cause = format!(
-                    "host {other} works with these topics as one of several; give this one broker.hosts = \"several\" \
-                    as well, or topics of its own (broker.prefix)"
-                );
-                return Err(Error::cluster("becoming the host of this cluster", &cause));
-            }
-            thread::sleep(JOIN_PAUSE);
+        if let Some(other) = self.other_that_stays(delays::GROUP, since)? {
+            let cause = format!(
+                "host {other} works with these topics as one of several; give this one broker.hosts = \"several\" \
+                as well, or topics of its own (broker.prefix)"
+            );
+            return Err(Error::cluster("becoming the host of this cluster", &cause));
         }
         Ok(())
     }
@@ -197,16 +192,21 @@ impl Shared {
     /// Be one of several: none may be here that works alone. Both kinds join before they look, so that of two that
     /// come at once one sees the other.
     fn join_cluster(&self) -> Result<(), Error> {
-        let since = Instant::now();
+        let Some(loner) = self.other_that_stays(ALONE, Instant::now())? else { return Ok(()) };
+        let cause = format!(
+            "host {loner} works alone with these topics (its broker.hosts is \"one\"); give all hosts \
+            broker.hosts = \"several\", or this one topics of its own (broker.prefix)"
+        );
+        Err(Error::cluster("joining the hosts of this cluster", &cause))
+    }
+
+    /// Another host that is still in this group when one that died would have been forgotten.
+    fn other_that_stays(&self, group: &str, since: Instant) -> Result<Option<String>, Error> {
         loop {
-            let loners = self.cluster.members(ALONE)?;
-            let Some(loner) = loners.iter().find(|name| **name != self.options.host_name) else { return Ok(()) };
-            if since.elapsed() > self.options.session_timeout + ALONE_PATIENCE {
-                let cause = format!(
-                    "host {loner} works alone with these topics (its broker.hosts is \"one\"); give all hosts \
-                    broker.hosts = \"several\", or this one topics of its own (broker.prefix)"
-                );
-                return Err(Error::cluster("joining the hosts of this cluster", &cause));
+            let members = self.cluster.members(group)?;
+            let other = members.into_iter().find(|name| *name != self.options.host_name);
+            if other.is_none() || since.elapsed() > self.options.session_timeout + ALONE_PATIENCE {
+                return Ok(other);
             }
             thread::sleep(JOIN_PAUSE);
         }
