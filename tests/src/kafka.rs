@@ -7,6 +7,7 @@ pub mod judge;
 mod node;
 pub mod program;
 pub mod secure;
+pub mod strait;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _};

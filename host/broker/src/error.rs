@@ -18,6 +18,12 @@ pub enum Error {
     /// A second host took over while this one was silent.
     #[error("another host has taken over, because this one was silent for longer than broker.session-timeout")]
     Taken,
+    /// Two hosts put each other out of their groups.
+    #[error(
+        "another host works with these topics under the name {host_name}, and the cluster lets only one of a name: \
+        give each host a name of its own (host-name), or end the other one"
+    )]
+    Namesake { host_name: String },
     /// What a batch has handled is another host's by now.
     #[error(
         "work went to another host while this one had it in its hands ({cause}); nothing of the last batch happened"
@@ -48,7 +54,11 @@ impl Error {
     pub fn restart_helps(&self) -> bool {
         match self {
             Error::Taken | Error::Lost { .. } | Error::Uncertain { .. } | Error::Cluster { .. } => true,
-            Error::Table(_) | Error::Corrupt { .. } | Error::TopicsMissing { .. } | Error::ShuttingDown => false,
+            Error::Table(_)
+            | Error::Corrupt { .. }
+            | Error::TopicsMissing { .. }
+            | Error::Namesake { .. }
+            | Error::ShuttingDown => false,
         }
     }
 

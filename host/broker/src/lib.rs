@@ -215,6 +215,11 @@ pub trait JointBroker: Broker {
     /// more may be staged.
     fn seal(&self, open: Self::Open, lsn: Lsn, journal: &[Record], batch: &mut Batch) -> Result<(), Error>;
 
+    /// Why nothing can be committed any more, though no commit has failed. Cheap: it is asked again and again.
+    fn failure(&self) -> Option<Error> {
+        None
+    }
+
     /// Whether tables are written by following what all hosts commit, with `next_page`, rather than batch by batch.
     fn is_followed(&self) -> bool {
         false

@@ -9,9 +9,10 @@ use host_core::envelope::{Envelope, decode};
 use host_core::id::{Direction, GlobalId, TopicName};
 use host_core::record::{EndStatus, Event, Record, Verb};
 use host_core::saga::{Saga, Status};
-use host_core::unit::{Ack, Headers, Mark, Message, ParkedId, Payload, Publish, Unit};
+use host_core::unit::{Headers, Mark, Message, ParkedId, Payload, Publish, Unit};
 use tokio_util::sync::CancellationToken;
 
+use crate::ack_guard::AckGuard;
 use crate::context::Context;
 use crate::intake::stands;
 use crate::lanes::next_delivery;
@@ -54,20 +55,23 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) -> Resul
         if !parking::caught_up(&context, &stop).await {
             return Ok(());
         }
-        let bytes = delivery.message.payload.encode();
-        match serde_json::from_slice::<Mark>(&bytes) {
-            Ok(mark) => act(&context, mark, delivery.ack).await?,
-            Err(error) => {
-                tracing::warn!(%error, "a message on saga.commands is no act and was dropped");
-                acknowledge(&context, delivery.ack).await?;
-            }
-        }
+        take_up(&context, &delivery.message, AckGuard::new(&*context.broker, delivery.ack)).await?;
     }
     Ok(())
 }
 
+async fn take_up(context: &Context, message: &Message, ack: AckGuard<'_>) -> Result<(), Error> {
+    match serde_json::from_slice::<Mark>(&message.payload.encode()) {
+        Ok(mark) => act(context, mark, ack).await,
+        Err(error) => {
+            tracing::warn!(%error, "a message on saga.commands is no act and was dropped");
+            acknowledge(context, ack).await
+        }
+    }
+}
+
 /// Apply one act. Repeating it after a crash does nothing: the journal holds it already.
-async fn act(context: &Context, mark: Mark, ack: Ack) -> Result<(), Error> {
+async fn act(context: &Context, mark: Mark, ack: AckGuard<'_>) -> Result<(), Error> {
     let journal = context.store.journal(&mark.global_id).await?;
     let Some(saga) = Saga::fold(&journal) else { return acknowledge(context, ack).await };
     let known = saga.actions.iter().any(|action| action.at == mark.at && action.verb == mark.verb);
@@ -88,8 +92,8 @@ async fn act(context: &Context, mark: Mark, ack: Ack) -> Result<(), Error> {
 }
 
 /// A saga that ended with a given-up compensation, closed by a person.
-async fn close_ended(context: &Context, saga: &Saga, mark: &Mark, ack: Ack) -> Result<(), Error> {
-    let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+async fn close_ended(context: &Context, saga: &Saga, mark: &Mark, ack: AckGuard<'_>) -> Result<(), Error> {
+    let mut unit = Unit { ack: Some(ack.take()), ..Unit::default() };
     unit.records.push(bare(saga, mark));
     unit.records.push(Record { event: Event::Ended { status: EndStatus::Closed }, ..bare(saga, mark) });
     submit(context, unit).await?;
@@ -123,11 +127,11 @@ async fn act_on_letter(
     letter: bytes::Bytes,
     direction: Direction,
     mark: Mark,
-    ack: Ack,
+    ack: AckGuard<'_>,
 ) -> Result<(), Error> {
     let failed_at = saga.failure.as_ref().map(|failure| failure.address.clone());
     let decoded = failed_at.as_ref().map(|address| decode(&letter, direction, address, &context.limits));
-    let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+    let mut unit = Unit { ack: Some(ack.take()), ..Unit::default() };
     match (decoded, failed_at) {
         (Some(Ok(envelope)), _) if !is_undecodable(saga) => {
             let topic = envelope.meta.address().topic(direction.topic_kind());
@@ -157,14 +161,14 @@ fn own_message(topic: TopicName, global_id: &GlobalId, payload: Payload) -> Mess
 }
 
 /// The saga has a message somewhere: take it where it rests, or leave a mark for it.
-async fn act_on_message(context: &Context, saga: &Saga, mark: Mark, ack: Ack) -> Result<(), Error> {
+async fn act_on_message(context: &Context, saga: &Saga, mark: Mark, ack: AckGuard<'_>) -> Result<(), Error> {
     if let Some(waiting) = &saga.waiting {
         let _turn = context.parking.turn.lock().await;
         let id = ParkedId { key: waiting.key.clone(), message_id: message_id(saga) };
         if let Some(parked) = context.store.parked_message(&id).await?
             && let Some(envelope) = parking::envelope(context, &parked)
         {
-            let mut unit = Unit { ack: Some(ack), unpark: [id].into(), ..Unit::default() };
+            let mut unit = Unit { ack: Some(ack.take()), unpark: [id].into(), ..Unit::default() };
             moved(context, &mut unit, &parked.message, &envelope, mark);
             submit(context, unit).await?;
             return Ok(());
@@ -178,7 +182,7 @@ async fn act_on_message(context: &Context, saga: &Saga, mark: Mark, ack: Ack) ->
     }
     // Out with a plugin, or keyed by its step's own ordering key: the message meets the mark when it comes by.
     context.marks.insert(mark.clone());
-    submit(context, Unit { ack: Some(ack), mark: Some(mark), ..Unit::default() }).await?;
+    submit(context, Unit { ack: Some(ack.take()), mark: Some(mark), ..Unit::default() }).await?;
     Ok(())
 }
 
@@ -191,10 +195,10 @@ fn topic_of(saga: &Saga) -> Option<TopicName> {
 
 /// Where hosts share the work, only the one that has the saga's message may touch it: the owner of the key that it
 /// waits for is told, or all are by a mark. What lies where no host serves is taken from here.
-async fn send_to_holder(context: &Context, saga: &Saga, mark: Mark, ack: Ack) -> Result<(), Error> {
+async fn send_to_holder(context: &Context, saga: &Saga, mark: Mark, ack: AckGuard<'_>) -> Result<(), Error> {
     if let Some(waiting) = &saga.waiting {
         let waits = Waits::of(&message_id(saga));
-        let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+        let mut unit = Unit { ack: Some(ack.take()), ..Unit::default() };
         unit.publishes.push(topics::on_key(&OnKey::Acted { key: waiting.key.clone(), acted: mark, waits }));
         submit(context, unit).await?;
         return Ok(());
@@ -206,13 +210,13 @@ async fn send_to_holder(context: &Context, saga: &Saga, mark: Mark, ack: Ack) ->
     if !is_elsewhere {
         return act_on_message(context, saga, mark, ack).await;
     }
-    submit(context, Unit { ack: Some(ack), mark: Some(mark), ..Unit::default() }).await?;
+    submit(context, Unit { ack: Some(ack.take()), mark: Some(mark), ..Unit::default() }).await?;
     Ok(())
 }
 
 /// An act on a message that waits, by the host that owns the key. If it waits no more, the act finds it where it is.
-pub(crate) async fn act_on_parked(context: &Context, id: ParkedId, mark: Mark, ack: Ack) -> Result<(), Error> {
-    let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+pub(crate) async fn act_on_parked(context: &Context, id: ParkedId, mark: Mark, ack: AckGuard<'_>) -> Result<(), Error> {
+    let mut unit = Unit { ack: Some(ack.take()), ..Unit::default() };
     let _turn = context.parking.turn.lock().await;
     let parked = context.store.parked_message(&id).await?;
     match parked.and_then(|parked| Some((parking::envelope(context, &parked)?, parked))) {

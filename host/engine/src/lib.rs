@@ -3,6 +3,7 @@
 //! HTTP. The door is `Engine`.
 #![forbid(unsafe_code)]
 
+mod ack_guard;
 pub mod clock;
 mod commands;
 pub mod commit;
@@ -15,6 +16,7 @@ mod marks;
 pub mod metrics;
 mod parking;
 mod pipeline;
+mod service;
 mod settle;
 mod shared;
 mod start;
@@ -174,35 +176,37 @@ impl Engine {
         let workers = &parts.workers;
         let lanes = Lanes::new(context.clone(), parts.served, options.in_flight_max, engine.tasks.clone());
         engine.tasks.spawn_on(lanes.run(stop.clone()), workers);
-        engine.service(workers, "signals", parking::run_signals(context.clone(), stop.clone()));
-        engine.service(workers, "time-outs", parking::run_time_outs(context.clone(), stop.clone()));
-        engine.service(workers, "commands", commands::run(context.clone(), stop.clone()));
+        engine.service(workers, "signals", &context, parking::run_signals);
+        engine.service(workers, "time-outs", &context, parking::run_time_outs);
+        engine.service(workers, "commands", &context, commands::run);
         if context.has_other_hosts() {
-            engine.service(workers, "marks", commands::run_marks(context.clone(), stop.clone()));
+            engine.service(workers, "marks", &context, commands::run_marks);
         }
-        engine.service(workers, "sweeper", sweeper::run(context.clone(), stop.clone()));
-        let retention = sweeper::run_retention(context.clone(), options.finished_kept, stop.clone());
-        engine.service(workers, "retention", retention);
+        engine.service(workers, "sweeper", &context, sweeper::run);
+        let finished_kept = options.finished_kept;
+        engine.service(workers, "retention", &context, move |context, stop| {
+            sweeper::run_retention(context, finished_kept, stop)
+        });
         let triggers = run_triggers(context, starts, parts.definitions, stop.clone(), engine.tasks.clone());
         engine.tasks.spawn_on(triggers, workers);
         Ok(engine)
     }
 
-    fn service(
+    fn service<F>(
         &self,
         workers: &tokio::runtime::Handle,
         name: &'static str,
-        service: impl Future<Output = Result<(), parking::Error>> + Send + 'static,
-    ) {
-        self.tasks.spawn_on(
-            async move {
-                if let Err(error) = service.await {
-                    // The commit stage has reported why already; without it nothing here can go on.
-                    tracing::warn!(%error, service = name, "a service of the engine ended");
-                }
-            },
-            workers,
-        );
+        context: &Arc<Context>,
+        run: impl Fn(Arc<Context>, CancellationToken) -> F + Send + Sync + 'static,
+    ) where
+        F: Future<Output = Result<(), parking::Error>> + Send + 'static,
+    {
+        let (context, stop) = (context.clone(), self.stop.clone());
+        let begin = {
+            let stop = stop.clone();
+            move || run(context.clone(), stop.clone())
+        };
+        self.tasks.spawn_on(service::keep(name, stop, begin), workers);
     }
 
     /// Start a saga. Not durable on return: see `durable`.
@@ -304,12 +308,13 @@ async fn run_triggers(
             }
             let token = stop.child_token();
             for use_case in triggered {
-                let trigger = starts.clone().run_trigger(use_case.clone(), token.clone());
-                tasks.spawn(async move {
-                    if let Err(error) = trigger.await {
-                        tracing::warn!(%error, use_case = %use_case.name, "a trigger topic is not consumed any more");
-                    }
-                });
+                let (starts, stop) = (starts.clone(), token.clone());
+                let name = format!("trigger of {}", use_case.name);
+                let begin = {
+                    let stop = stop.clone();
+                    move || starts.clone().run_trigger(use_case.clone(), stop.clone())
+                };
+                tasks.spawn(service::keep(name, stop, begin));
             }
             running = Some(token);
             served = now;

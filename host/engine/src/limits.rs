@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+/// Between two looks of an idle host whether its broker still takes commits.
+pub const FAILURE_LOOK: Duration = Duration::from_secs(1);
 /// Units in one open batch. At 100,000 units a second and a sync of 100 ms this is reached; submitters then wait.
 pub const OPEN_UNITS_MAX: usize = 16_384;
 /// Batches that a follower of the journal may be behind before commits wait for it.
@@ -17,6 +19,9 @@ pub const UNREADABLE_PAUSE: Duration = Duration::from_secs(1);
 pub const SHARED_UNITS_MAX: usize = 256;
 /// Between two words to that database about what it need not keep any longer.
 pub const SHARED_PUBLISHED_PAUSE: Duration = Duration::from_millis(200);
+/// Before a service that the broker or the store failed begins anew, at first and at most: it doubles.
+pub const SERVICE_PAUSE: Duration = Duration::from_millis(500);
+pub const SERVICE_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Hands of a lane that wait for a delivery; one that would be more ends. Enough for the threads of a small machine to
 /// take deliveries of one step at once, few enough that a hundred idle steps cost little.
 pub const HANDS_WAITING_MAX: usize = 4;

@@ -14,10 +14,11 @@ use host_core::envelope::{Envelope, decode};
 use host_core::id::{Lsn, WaitKey};
 use host_core::record::Event;
 use host_core::time::Timestamp;
-use host_core::unit::{Ack, Message, Parked, ParkedId, Payload, Publish, RememberedSignal, Unit};
+use host_core::unit::{Message, Parked, ParkedId, Payload, Publish, RememberedSignal, Unit};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::ack_guard::AckGuard;
 use crate::commands;
 use crate::commit::{self, Refused, Stopped};
 use crate::context::Context;
@@ -49,7 +50,7 @@ impl Parking {
     }
 }
 
-/// Why a service of the engine ended before the host did.
+/// Why a service of the engine could not go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error(transparent)]
@@ -98,16 +99,18 @@ pub(crate) async fn run_signals(context: Arc<Context>, stop: CancellationToken) 
         Subscription { group: "saga".to_owned(), topic: topics::signals(), in_flight_max: COMMANDS_IN_FLIGHT_MAX };
     let mut consumer = context.broker.subscribe(subscription).await?;
     while let Some(first) = next_delivery(&mut *consumer, &stop).await {
-        let mut deliveries = vec![first];
+        let guarded = |delivery: Delivery| (delivery.message, AckGuard::new(&*context.broker, delivery.ack));
+        let mut deliveries = vec![guarded(first)];
         if context.has_other_hosts() {
             // What is at hand shares one look at how far the others are.
-            deliveries.extend(std::iter::from_fn(|| consumer.try_next()).take(COMMANDS_IN_FLIGHT_MAX));
+            let at_hand = std::iter::from_fn(|| consumer.try_next()).take(COMMANDS_IN_FLIGHT_MAX);
+            deliveries.extend(at_hand.map(guarded));
             if !caught_up(&context, &stop).await {
                 return Ok(());
             }
         }
-        for delivery in deliveries {
-            take_up(&context, delivery).await?;
+        for (message, ack) in deliveries {
+            take_up(&context, &message, ack).await?;
         }
     }
     Ok(())
@@ -132,8 +135,7 @@ pub(crate) async fn caught_up(context: &Context, stop: &CancellationToken) -> bo
     }
 }
 
-async fn take_up(context: &Context, delivery: Delivery) -> Result<(), Error> {
-    let Delivery { message, ack, redelivered: _ } = delivery;
+async fn take_up(context: &Context, message: &Message, ack: AckGuard<'_>) -> Result<(), Error> {
     match serde_json::from_slice::<OnKey>(&message.payload.encode()) {
         Ok(OnKey::Signal(signal)) => released_by(context, signal, ack).await,
         Ok(OnKey::Parked { key, parked }) => meet(context, parked.parked(key), ack).await,
@@ -148,17 +150,17 @@ async fn take_up(context: &Context, delivery: Delivery) -> Result<(), Error> {
 }
 
 /// Nothing is to be done.
-pub(crate) async fn acknowledge(context: &Context, ack: Ack) -> Result<(), Error> {
-    submit(context, Unit { ack: Some(ack), ..Unit::default() }).await?;
+pub(crate) async fn acknowledge(context: &Context, ack: AckGuard<'_>) -> Result<(), Error> {
+    submit(context, Unit { ack: Some(ack.take()), ..Unit::default() }).await?;
     Ok(())
 }
 
 /// Remember a signal and release everyone who waits for it, a page at a time: the signal is sent on for the next. The
 /// last page acknowledges it. A crash in between repeats it: what is released already is parked no more.
-async fn released_by(context: &Context, signal: Signal, ack: Ack) -> Result<(), Error> {
+async fn released_by(context: &Context, signal: Signal, ack: AckGuard<'_>) -> Result<(), Error> {
     let until = signal.at.plus(context.parking.signal_memory);
     let remembered = RememberedSignal { key: signal.key.clone(), at: signal.at, until };
-    let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+    let mut unit = Unit { ack: Some(ack.take()), ..Unit::default() };
     if context.has_other_hosts() {
         // Whoever parks a message says so behind this signal, and is met then.
         unit.remember_signal = Some(remembered);
@@ -181,8 +183,8 @@ async fn released_by(context: &Context, signal: Signal, ack: Ack) -> Result<(), 
 }
 
 /// A message was parked, on whatever host: if its signal came first and is remembered, release it.
-async fn meet(context: &Context, id: ParkedId, ack: Ack) -> Result<(), Error> {
-    let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+async fn meet(context: &Context, id: ParkedId, ack: AckGuard<'_>) -> Result<(), Error> {
+    let mut unit = Unit { ack: Some(ack.take()), ..Unit::default() };
     let _turn = context.parking.turn.lock().await;
     if let Some(signal) = context.store.signal(&id.key, context.now()).await?
         && let Some(parked) = context.store.parked_message(&id).await?
@@ -194,8 +196,8 @@ async fn meet(context: &Context, id: ParkedId, ack: Ack) -> Result<(), Error> {
     Ok(())
 }
 
-async fn expire_if_due(context: &Context, id: ParkedId, ack: Ack) -> Result<(), Error> {
-    let mut unit = Unit { ack: Some(ack), ..Unit::default() };
+async fn expire_if_due(context: &Context, id: ParkedId, ack: AckGuard<'_>) -> Result<(), Error> {
+    let mut unit = Unit { ack: Some(ack.take()), ..Unit::default() };
     let _turn = context.parking.turn.lock().await;
     if let Some(parked) = context.store.parked_message(&id).await?
         && parked.until <= context.now()
@@ -207,9 +209,9 @@ async fn expire_if_due(context: &Context, id: ParkedId, ack: Ack) -> Result<(), 
 }
 
 /// A signal that came anew since is still remembered.
-async fn forget(context: &Context, key: WaitKey, ack: Ack) -> Result<(), Error> {
+async fn forget(context: &Context, key: WaitKey, ack: AckGuard<'_>) -> Result<(), Error> {
     let is_over = context.store.signal(&key, context.now()).await?.is_none();
-    submit(context, Unit { ack: Some(ack), forget_signal: is_over.then_some(key), ..Unit::default() }).await?;
+    submit(context, Unit { ack: Some(ack.take()), forget_signal: is_over.then_some(key), ..Unit::default() }).await?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use host_core::use_case::UseCase;
 use tokio_util::sync::CancellationToken;
 
 use crate::commit::Stopped;
+use crate::ack_guard::AckGuard;
 use crate::context::Context;
 use crate::lanes::next_delivery;
 use crate::limits::{COMMANDS_IN_FLIGHT_MAX, START_LOCK_COUNT};
@@ -166,14 +167,15 @@ impl Starts {
     }
 
     async fn triggered(&self, use_case: &UseCase, delivery: host_broker::Delivery) -> Result<(), Error> {
-        let ack = delivery.ack;
-        let global_id = triggered_id(&use_case.name, &ack);
+        let global_id = triggered_id(&use_case.name, &delivery.ack);
+        let place = (delivery.ack.topic.clone(), delivery.ack.offset.0);
+        let ack = AckGuard::new(&*self.context.broker, delivery.ack);
         let body = match Json::try_new(delivery.message.payload.encode()) {
             Ok(body) if body.len() <= self.context.limits.body_bytes_max => body,
             Ok(_) | Err(_) => {
-                tracing::warn!(topic = %ack.topic, use_case = %use_case.name, offset = ack.offset.0,
+                tracing::warn!(topic = %place.0, use_case = %use_case.name, offset = place.1,
                     "a message on a trigger topic is no JSON body within the limit and starts nothing");
-                submit(&self.context, Unit { ack: Some(ack), ..Unit::default() }).await?;
+                submit(&self.context, Unit { ack: Some(ack.take()), ..Unit::default() }).await?;
                 return Ok(());
             }
         };
@@ -182,9 +184,9 @@ impl Starts {
             let name = use_case.name.clone();
             let start =
                 Start { use_case: name, body, global_id: None, minted: false, traceparent: None, tracestate: None };
-            self.begin(global_id, use_case, start, Some(ack)).await?;
+            self.begin(global_id, use_case, start, Some(ack.take())).await?;
         } else {
-            submit(&self.context, Unit { ack: Some(ack), ..Unit::default() }).await?;
+            submit(&self.context, Unit { ack: Some(ack.take()), ..Unit::default() }).await?;
         }
         Ok(())
     }

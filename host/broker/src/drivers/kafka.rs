@@ -215,6 +215,10 @@ impl JointBroker for KafkaBroker {
         self.shared.stage(open, now, unit);
     }
 
+    fn failure(&self) -> Option<Error> {
+        self.shared.failure()
+    }
+
     fn seal(&self, open: Open, lsn: Lsn, journal: &[Record], batch: &mut Batch) -> Result<(), Error> {
         let copies = Copies::of(&self.shared, journal, batch)?;
         let offsets = self.shared.seal(open, copies.extras())?;

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Commit, NotTaken, Refused, Stopped};
 use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint, FailPoints};
-use crate::limits::{FOLLOWER_BATCHES_MAX, OPEN_UNITS_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};
+use crate::limits::{FAILURE_LOOK, FOLLOWER_BATCHES_MAX, OPEN_UNITS_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};
 
 /// The committer and the thread that writes.
 pub struct Joint<S: JointStore, B: JointBroker> {
@@ -333,7 +333,13 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
             if open.ending.is_some() {
                 return None;
             }
-            self.work.wait(&mut open);
+            if self.work.wait_for(&mut open, FAILURE_LOOK).timed_out()
+                && let Some(error) = self.broker.failure()
+            {
+                drop(open);
+                self.fail(&error, error.restart_helps());
+                return None;
+            }
         }
         open.unit_count = 0;
         let taken = (std::mem::take(&mut open.store), std::mem::take(&mut open.broker), open.last);

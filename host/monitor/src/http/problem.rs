@@ -111,9 +111,10 @@ impl Problem {
     pub(crate) fn of_broker(doing: &'static str, error: &host_broker::Error) -> Self {
         match error {
             host_broker::Error::ShuttingDown => Self::new(Code::NotReady, "the host is shutting down"),
-            host_broker::Error::Taken | host_broker::Error::Lost { .. } | host_broker::Error::Uncertain { .. } => {
-                Self::new(Code::NotReady, error.to_string())
-            }
+            host_broker::Error::Taken
+            | host_broker::Error::Lost { .. }
+            | host_broker::Error::Uncertain { .. }
+            | host_broker::Error::Namesake { .. } => Self::new(Code::NotReady, error.to_string()),
             host_broker::Error::Table(_)
             | host_broker::Error::Corrupt { .. }
             | host_broker::Error::Cluster { .. }

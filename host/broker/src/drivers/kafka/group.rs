@@ -5,7 +5,6 @@
 //! of it may come to its end and be committed, and then it is given up.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,8 +14,8 @@ use host_core::id::TopicName;
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
@@ -54,13 +53,19 @@ const SHARE_MAX: Duration = Duration::from_secs(5);
 /// How long a topic without a consumer stays with this member: a step that is replaced has a new one at once.
 const GRACE: Duration = Duration::from_millis(500);
 
+/// How long a member that came again after the cluster had put it out is to stay, or another host has its name.
+const NAMESAKE_WITHIN: Duration = Duration::from_secs(120);
+
 /// A member.
 pub(super) struct Group {
     pub name: String,
-    pub client: Arc<BaseConsumer<Rebalances>>,
     pub wake: Arc<Wake>,
     topics: Mutex<Vec<Arc<Topic>>>,
+    /// The client by which it is a member now.
+    member: Mutex<Option<Member>>,
 }
+
+type Member = Arc<BaseConsumer<Rebalances>>;
 
 /// Partitions that come or go, as the client told.
 #[derive(Default)]
@@ -101,13 +106,23 @@ impl ConsumerContext for Rebalances {
 }
 
 impl Group {
-    pub(super) fn open(name: &str, options: &KafkaOptions) -> Result<Self, Error> {
-        let wake = Arc::new(Wake::default());
-        let waker = wake.clone();
-        let client = options.prepare_consumer(&options.member(name), Rebalances::default(), |client| {
+    pub(super) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), wake: Arc::default(), topics: Mutex::default(), member: Mutex::default() }
+    }
+
+    fn join(&self, options: &KafkaOptions) -> Result<Member, Error> {
+        let waker = self.wake.clone();
+        let member = options.prepare_consumer(&options.member(&self.name), Rebalances::default(), |client| {
             client.set_nonempty_callback(move || waker.wake());
         })?;
-        Ok(Self { name: name.to_owned(), client, wake, topics: Mutex::default() })
+        *self.member.lock() = Some(member.clone());
+        Ok(member)
+    }
+
+    /// By which the coordinator knows this member in its generation.
+    pub(super) fn metadata(&self) -> Option<ConsumerGroupMetadata> {
+        let member = self.member.lock().clone();
+        member.and_then(|member| member.group_metadata())
     }
 
     /// Read this topic as well.
@@ -144,22 +159,37 @@ impl Group {
     }
 }
 
-/// Start the thread that reads for a group.
-pub(super) fn read_on_a_thread(group: Arc<Group>, shared: Arc<Shared>) -> io::Result<thread::JoinHandle<()>> {
-    thread::Builder::new().name("saga-read".to_owned()).spawn(move || {
-        let mut reader = Reader { group, shared, queues: Vec::new(), subscribed: Vec::new(), idle_since: None };
-        reader.run();
-    })
+/// Become a member, and start the thread that reads for the group.
+pub(super) fn read_on_a_thread(group: Arc<Group>, shared: Arc<Shared>) -> Result<thread::JoinHandle<()>, Error> {
+    let doing = format!("starting a thread for group {}", group.name);
+    let client = group.join(&shared.options)?;
+    let mut reader = Reader {
+        group,
+        client,
+        shared,
+        queues: Vec::new(),
+        subscribed: Vec::new(),
+        idle_since: None,
+        put_out_by: None,
+        put_out_at: None,
+    };
+    let thread = thread::Builder::new().name("saga-read".to_owned()).spawn(move || reader.run());
+    thread.map_err(|error| Error::cluster(&doing, &error))
 }
 
 struct Reader {
     group: Arc<Group>,
+    client: Member,
     shared: Arc<Shared>,
     queues: Vec<Queue>,
     /// Names in the cluster, sorted.
     subscribed: Vec<String>,
     /// Since when there are topics without a consumer.
     idle_since: Option<Instant>,
+    /// Why this client can do nothing any more, once the cluster has put it out of the group.
+    put_out_by: Option<KafkaError>,
+    /// When that was the last time.
+    put_out_at: Option<Instant>,
 }
 
 /// The queue of one partition.
@@ -179,10 +209,44 @@ impl Reader {
             if !self.read() {
                 self.group.wake.wait(SERVE_INTERVAL);
             }
+            if let Some(error) = self.put_out_by.take() {
+                self.join_again(&error);
+            }
         }
-        self.group.client.context().is_closing.store(true, Ordering::Release);
+        self.client.context().is_closing.store(true, Ordering::Release);
         self.queues.clear();
-        self.group.client.unsubscribe();
+        self.client.unsubscribe();
+    }
+
+    /// The cluster has put this member out: what it had is another's, and a new client takes its place. It may have
+    /// been its own request to join, sent twice, that did it; if it happens again, another host has its name.
+    fn join_again(&mut self, error: &KafkaError) {
+        let before = self.put_out_at.replace(Instant::now());
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::FencedInstanceId)
+            && before.is_some_and(|before| before.elapsed() < NAMESAKE_WITHIN)
+        {
+            return self.shared.fail(Error::Namesake { host_name: self.shared.options.host_name.clone() });
+        }
+        tracing::warn!(%error, group = self.group.name, "the cluster has put this host out of a group, which it joins again");
+        self.client.context().is_closing.store(true, Ordering::Release);
+        for queue in std::mem::take(&mut self.queues) {
+            self.shared.lose(&queue.topic, queue.seat, queue.partition);
+        }
+        self.subscribed.clear();
+        match self.group.join(&self.shared.options) {
+            Ok(client) => self.client = client,
+            Err(error) => self.shared.fail(error),
+        }
+    }
+
+    fn complain(&mut self, error: KafkaError) {
+        complain(&self.group.name, &error);
+        let fatal = self.client.client().fatal_error();
+        match fatal {
+            Some((code, _)) => self.put_out_by = Some(KafkaError::MessageConsumptionFatal(code)),
+            None if matches!(error, KafkaError::MessageConsumptionFatal(_)) => self.put_out_by = Some(error),
+            None => {}
+        }
     }
 
     /// Subscribe to the topics that are consumed now.
@@ -213,10 +277,10 @@ impl Reader {
         }
         let names: Vec<&str> = wanted.iter().map(String::as_str).collect();
         let done = if names.is_empty() {
-            self.group.client.unsubscribe();
+            self.client.unsubscribe();
             Ok(())
         } else {
-            self.group.client.subscribe(&names)
+            self.client.subscribe(&names)
         };
         match done {
             Ok(()) => self.subscribed = wanted,
@@ -226,11 +290,11 @@ impl Reader {
 
     /// Let the client do what it has to do. Messages come by the queues of their partitions.
     fn serve(&mut self) {
-        while let Some(event) = self.group.client.poll(Duration::ZERO) {
+        while let Some(event) = self.client.poll(Duration::ZERO) {
             match event {
                 Ok(record) => self.misplaced(&record),
                 Err(KafkaError::PartitionEOF(_)) => {}
-                Err(error) => complain(&self.group.name, &error),
+                Err(error) => return self.complain(error),
             }
         }
     }
@@ -248,7 +312,7 @@ impl Reader {
 
     fn follow_rebalances(&mut self) {
         loop {
-            let told = self.group.client.context().told.lock().pop_front();
+            let told = self.client.context().told.lock().pop_front();
             match told {
                 Some(Told::Assigned(places)) => self.assigned(&places),
                 Some(Told::Revoked(places)) => self.revoked(&places),
@@ -263,11 +327,14 @@ impl Reader {
             list.add_partition(topic, *partition);
         });
         let committed = loop {
-            match self.group.client.committed_offsets(list.clone(), ANSWER_MAX) {
+            match self.client.committed_offsets(list.clone(), ANSWER_MAX) {
                 Ok(committed) => break committed,
                 Err(error) if self.shared.is_stopped() => return tracing::debug!(%error, "ending"),
                 Err(error) => {
-                    complain(&self.group.name, &error);
+                    self.complain(error);
+                    if self.put_out_by.is_some() {
+                        return;
+                    }
                     thread::sleep(RETRY_PAUSE);
                 }
             }
@@ -293,7 +360,7 @@ impl Reader {
                 self.begin(element.topic(), element.partition(), ledger);
             }
         }
-        if let Err(error) = self.group.client.incremental_assign(&wanted) {
+        if let Err(error) = self.client.incremental_assign(&wanted) {
             complain(&self.group.name, &error);
         }
         tracing::debug!(group = self.group.name, count = places.len(), "partitions came");
@@ -304,7 +371,7 @@ impl Reader {
         let Some(topic) = own_name.and_then(|name| self.shared.topic(&name)) else { return };
         let seat = topic.state.lock().seat_of(&self.group.name);
         let Some(seat) = seat else { return };
-        let Some(mut queue) = self.group.client.split_partition_queue(name, partition) else {
+        let Some(mut queue) = self.client.split_partition_queue(name, partition) else {
             tracing::error!(group = self.group.name, topic = name, partition, "a partition has no queue");
             return;
         };
@@ -315,7 +382,7 @@ impl Reader {
     }
 
     fn revoked(&mut self, places: &[(String, i32)]) {
-        let is_lost = self.group.client.assignment_lost();
+        let is_lost = self.client.assignment_lost();
         let mut list = TopicPartitionList::new();
         for (name, partition) in places {
             list.add_partition(name, *partition);
@@ -328,7 +395,7 @@ impl Reader {
                 self.give_up(&queue, is_lost);
             }
         }
-        if let Err(error) = self.group.client.incremental_unassign(&list) {
+        if let Err(error) = self.client.incremental_unassign(&list) {
             complain(&self.group.name, &error);
         }
         tracing::debug!(group = self.group.name, count = places.len(), is_lost, "partitions went");
@@ -357,6 +424,7 @@ impl Reader {
     fn read(&mut self) -> bool {
         let mut any = false;
         let mut is_held_back = false;
+        let mut failed = None;
         for queue in &self.queues {
             for _ in 0..TURN_MESSAGES {
                 if !queue.topic.state.lock().seats[queue.seat].may_read(queue.partition) {
@@ -366,7 +434,10 @@ impl Reader {
                 match queue.queue.poll(Duration::ZERO) {
                     Some(Ok(record)) => take_in(&self.shared, queue, &record),
                     Some(Err(KafkaError::PartitionEOF(_))) => at_end(queue),
-                    Some(Err(error)) => complain(&self.group.name, &error),
+                    Some(Err(error)) => {
+                        failed = Some(error);
+                        break;
+                    }
                     None => break,
                 }
                 any = true;
@@ -379,6 +450,9 @@ impl Reader {
             if catches_up {
                 self.shared.adopt(&queue.topic, queue.seat, queue.partition);
             }
+        }
+        if let Some(error) = failed {
+            self.complain(error);
         }
         self.group.wake.hold_back(is_held_back);
         any

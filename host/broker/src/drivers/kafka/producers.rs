@@ -1,9 +1,12 @@
 //! Transactional producers, used in turn: while the marks of one's transaction are written, the next one works.
-//! One whose transaction had no certain end is thrown away, and the one that takes its place is initialised anew, which
-//! raises its epoch: what the old one still has on its way is refused by the cluster.
+//! One whose transaction had no certain end is thrown away, and so is one that lost a connection, on which a request
+//! may still be on its way that it has sent again since. The one that takes its place is initialised anew, which raises
+//! its epoch: what the old one still has on its way is refused by the cluster.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
@@ -14,7 +17,7 @@ use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 
 use super::cluster::ANSWER_MAX;
 use super::options::KafkaOptions;
-use super::voice;
+use super::{refusal, voice};
 use crate::Error;
 
 /// What became of a message, by its number in the batch.
@@ -24,6 +27,8 @@ type Report = (usize, Result<u64, KafkaError>);
 #[derive(Default)]
 pub(super) struct Reports {
     reports: Mutex<Vec<Report>>,
+    /// A connection was lost, or requests on it timed out.
+    is_cut: AtomicBool,
 }
 
 impl ClientContext for Reports {
@@ -33,6 +38,9 @@ impl ClientContext for Reports {
 
     fn error(&self, error: KafkaError, reason: &str) {
         voice::complain(&error, reason);
+        if !refusal::is_unconnected(reason) {
+            self.is_cut.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -63,7 +71,15 @@ impl Client {
         let doing =
             format!("beginning with the transactional id {}", config.get("transactional.id").unwrap_or_default());
         client.init_transactions(ANSWER_MAX).map_err(|error| Error::cluster(&doing, &error))?;
+        // What was cut before can have carried nothing of this epoch.
+        client.poll(Duration::ZERO);
+        client.context().is_cut.store(false, Ordering::Release);
         Ok(Self { client, number, is_spent: false })
+    }
+
+    fn is_cut(&self) -> bool {
+        self.client.poll(Duration::ZERO);
+        self.client.context().is_cut.load(Ordering::Acquire)
     }
 
     pub(super) fn clear_reports(&self) {
@@ -99,6 +115,10 @@ impl Producers {
     /// The next one in turn.
     pub(super) fn take(&self) -> Result<Client, Error> {
         let next = self.idle.lock().pop_front();
+        let next = match next {
+            Some(Slot::Ready(client)) if client.is_cut() => Some(Slot::Empty(client.number)),
+            next => next,
+        };
         match next {
             Some(Slot::Ready(client)) => Ok(client),
             Some(Slot::Empty(number)) => Client::open(&self.options, number).inspect_err(|_| {

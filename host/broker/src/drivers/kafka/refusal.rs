@@ -79,6 +79,11 @@ impl Trouble {
     }
 }
 
+/// Whether a complaint is of a connection that was never made, so that nothing can have been sent on it.
+pub(super) fn is_unconnected(reason: &str) -> bool {
+    ["Connect to ", "Failed to resolve ", "in state CONNECT"].iter().any(|words| reason.contains(words))
+}
+
 /// What to do, if it is known.
 pub(super) fn cure(reason: &str) -> Option<&'static str> {
     find(&REFUSALS, reason).or_else(|| find(&GUESSES, reason))
@@ -109,6 +114,19 @@ mod tests {
             ),
         ] {
             assert_eq!(Trouble::of(words).told(), told);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_was_never_made_is_told_from_one_that_was_lost() {
+        for (words, is_unconnected) in [
+            ("a:1/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)", true),
+            ("a:1/1: Failed to resolve 'a:1': Name or service not known (after 3ms in state CONNECT)", true),
+            ("a:1/1: Disconnected (after 81231ms in state UP)", false),
+            ("a:1/1: 1 request(s) timed out: disconnect (average rtt 2.1ms) (after 60001ms in state UP)", false),
+            ("Fatal error: _FENCED: Failed to end transaction: Local: This instance has been fenced", false),
+        ] {
+            assert_eq!(super::is_unconnected(words), is_unconnected, "{words}");
         }
     }
 

@@ -65,6 +65,8 @@ pub(super) struct Shared {
     pub catch_up: CatchUp,
     /// Up to where done messages were removed.
     pub removed: Mutex<HashMap<(TopicName, i32), u64>>,
+    /// Why this host can commit nothing any more, though no commit has failed.
+    failure: OnceLock<Error>,
     is_stopped: AtomicBool,
 }
 
@@ -85,6 +87,7 @@ impl Shared {
             follow: OnceLock::new(),
             catch_up: CatchUp::default(),
             removed: Mutex::default(),
+            failure: OnceLock::new(),
             is_stopped: AtomicBool::new(false),
             options,
         });
@@ -99,6 +102,16 @@ impl Shared {
             group.wait_until_at_hand(&shared, &group.topics());
         }
         Ok(shared)
+    }
+
+    /// The first reason counts.
+    pub(super) fn fail(&self, error: Error) {
+        tracing::error!(%error, "this host can go on with nothing");
+        let _ = self.failure.set(error);
+    }
+
+    pub(super) fn failure(&self) -> Option<Error> {
+        self.failure.get().cloned()
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -255,9 +268,8 @@ impl Shared {
         if let Some(group) = groups.get(name) {
             return Ok(group.clone());
         }
-        let group = Arc::new(Group::open(name, &self.options)?);
-        let reader = group::read_on_a_thread(group.clone(), self.clone())
-            .map_err(|error| Error::cluster(&format!("starting a thread for group {name}"), &error))?;
+        let group = Arc::new(Group::new(name));
+        let reader = group::read_on_a_thread(group.clone(), self.clone())?;
         self.readers.lock().push(reader);
         groups.insert(name.to_owned(), group.clone());
         Ok(group)
@@ -360,6 +372,9 @@ impl Shared {
 
     /// Make what was staged a transaction. Blocks.
     pub(super) fn seal(&self, open: Open, extras: &[Extra]) -> Result<Vec<u64>, Error> {
+        if let Some(error) = self.failure() {
+            return Err(error);
+        }
         if self.is_dethroned() {
             return Err(Error::Taken);
         }

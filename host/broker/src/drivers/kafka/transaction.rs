@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use host_core::id::TopicName;
 use host_core::time::Timestamp;
 use host_core::unit::Message;
-use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _};
@@ -40,7 +39,9 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Why a transaction was not made.
 #[derive(Debug)]
 enum Failed {
-    /// Nothing of it happened.
+    /// Nothing of it happened: the cluster refused it, because a rebalance is under way.
+    Rebalanced(String),
+    /// Nothing of it happens, once requests that may still be on their way are fenced.
     Aborted(String),
     /// It may have happened.
     Uncertain(String),
@@ -63,8 +64,8 @@ pub(super) fn carry_out(shared: &Shared, batch: &Batch, extras: &[Extra], now: T
     for attempt in 1u32.. {
         let cause = match attempt_once(shared, batch, extras, now) {
             Ok(offsets) => return Ok(offsets),
-            Err(Failed::Aborted(cause)) if since.elapsed() <= OUTAGE_MAX => cause,
-            Err(Failed::Aborted(cause)) => return Err(Error::cluster("making a transaction", &cause)),
+            Err(Failed::Rebalanced(cause) | Failed::Aborted(cause)) if since.elapsed() <= OUTAGE_MAX => cause,
+            Err(Failed::Rebalanced(cause) | Failed::Aborted(cause)) => return Err(Error::cluster("making a transaction", &cause)),
             Err(Failed::Uncertain(cause)) => return Err(Error::Uncertain { cause }),
             Err(Failed::Lost(cause)) => return Err(Error::Lost { cause }),
         };
@@ -83,15 +84,15 @@ fn attempt_once(shared: &Shared, batch: &Batch, extras: &[Extra], now: Timestamp
             Ok(offsets)
         }
         Err((failed, is_begun)) => {
-            // Whatever is still on its way of this transaction is fenced by the epoch of the one that comes after.
             let is_clean = is_begun && producer.client.abort_transaction(shared.options.transaction_timeout).is_ok();
-            match (&failed, is_clean) {
-                (Failed::Aborted(_) | Failed::Lost(_), true) => shared.producers.give_back(producer),
-                (Failed::Aborted(_) | Failed::Lost(_), false) | (Failed::Uncertain(_), _) => {
-                    producer.is_spent = true;
-                    shared.producers.give_back(producer);
-                }
-            }
+            // A producer goes on only after answers that leave nothing open. Requests that timed out may still arrive
+            // and be applied to its next transaction; those of a producer that was replaced are fenced by the epoch of
+            // the one in its place.
+            producer.is_spent = match &failed {
+                Failed::Rebalanced(_) | Failed::Lost(_) => !is_clean,
+                Failed::Aborted(_) | Failed::Uncertain(_) => true,
+            };
+            shared.producers.give_back(producer);
             Err(failed)
         }
     }
@@ -395,7 +396,7 @@ fn send_positions(
     for (group, list) in by_group {
         let outside = || Failed::Aborted(format!("this host is no member of group {group} at the moment"));
         let member = shared.group(group).ok_or_else(outside)?;
-        let metadata = member.client.group_metadata().ok_or_else(outside)?;
+        let metadata = member.metadata().ok_or_else(outside)?;
         let sent = producer.client.send_offsets_to_transaction(&list, &metadata, shared.options.transaction_timeout);
         sent.map_err(|error| position_failed(group, &error))?;
     }
@@ -411,6 +412,11 @@ fn position_failed(group: &str, error: &KafkaError) -> Failed {
         Some(RDKafkaErrorCode::FencedInstanceId) => {
             Failed::Lost(format!("{cause}; does another host have this host-name?"))
         }
+        Some(
+            RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::RebalanceInProgress,
+        ) => Failed::Rebalanced(cause),
         Some(_) | None => Failed::Aborted(cause),
     }
 }
