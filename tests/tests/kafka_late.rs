@@ -16,9 +16,6 @@ use saga_tests::kafka::strait::{Hold, Strait};
 /// Until then a transaction is to be over.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How often a request is held up.
-const ROUNDS: usize = 5;
-
 fn host(cluster: &Strait, prefix: &str) -> Host {
     let environment = [
         ("SAGA_BROKER_KIND", "kafka"),
@@ -30,8 +27,11 @@ fn host(cluster: &Strait, prefix: &str) -> Host {
     Host::start_with(Installation::with_instruments(&["one", "two"]), &environment)
 }
 
+/// How often, how, and for how long.
+type Held = (usize, Hold, Duration);
+
 /// Hold the end of one transaction up again and again under load. What the cluster answered to those that were late.
-fn hold_up(host: &Host, strait: &Strait, told: &Told, hold: Hold, late_by: Duration) -> Vec<i16> {
+fn hold_up(host: &Host, strait: &Strait, told: &Told, (rounds, hold, late_by): Held) -> Vec<i16> {
     let (stop, known) = (AtomicBool::new(false), strait.answers().len());
     std::thread::scope(|scope| {
         let _ends = Ends(&stop);
@@ -39,7 +39,7 @@ fn hold_up(host: &Host, strait: &Strait, told: &Told, hold: Hold, late_by: Durat
             let (api, told, stop) = (&host.api, told, &stop);
             scope.spawn(move || client(api, told, name, stop));
         }
-        for round in 1..=ROUNDS {
+        for round in 1..=rounds {
             let before = told.acknowledged_count();
             until("the crowd goes on", || (told.acknowledged_count() > before + 20).then_some(()));
             strait.hold_next(hold, late_by);
@@ -54,14 +54,14 @@ fn hold_up(host: &Host, strait: &Strait, told: &Told, hold: Hold, late_by: Durat
 #[test]
 fn the_end_of_a_transaction_that_comes_late_is_refused_and_everything_is_done_once() {
     let (cluster, strait) = Cluster::start_behind_strait();
-    for (prefix, hold, late_by) in [
-        // It was sent again on a new connection and is long over, and others of this producer have begun.
-        ("cut.", Hold::Cut, Duration::from_millis(700)),
+    for (prefix, held) in [
+        // The library sends it again half a second later, on a new connection; then others of this producer begin.
+        ("cut.", (5, Hold::Cut, Duration::from_secs(2))),
         // Nobody waits for its answer any more.
-        ("silence.", Hold::Silence, TRANSACTION_TIMEOUT + Duration::from_secs(4)),
+        ("silence.", (2, Hold::Silence, TRANSACTION_TIMEOUT + Duration::from_secs(4))),
     ] {
         let (host, told) = (host(&strait, prefix), Told::default());
-        let answers = hold_up(&host, &strait, &told, hold, late_by);
+        let answers = hold_up(&host, &strait, &told, held);
         assert!(answers.iter().all(|code| *code != 0), "late ends of transactions were applied: {answers:?}");
         hold_to_account(&host, &told, &["one", "two"]);
         drop(host);

@@ -13,8 +13,8 @@ use host_core::unit::{Ack, Publish, Unit};
 use host_core::use_case::UseCase;
 use tokio_util::sync::CancellationToken;
 
-use crate::commit::Stopped;
 use crate::ack_guard::AckGuard;
+use crate::commit::Stopped;
 use crate::context::Context;
 use crate::lanes::next_delivery;
 use crate::limits::{COMMANDS_IN_FLIGHT_MAX, START_LOCK_COUNT};

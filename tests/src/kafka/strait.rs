@@ -107,12 +107,12 @@ fn pass(mut client: TcpStream, node_port: u16, shared: &Arc<Shared>) -> io::Resu
             thread::sleep(order.late_by);
         }
         node.write_all(&request)?;
-        if order.is_some_and(|order| order.hold == Hold::Cut) {
-            // The node answers what it was sent before it sees the end.
-            node.shutdown(Shutdown::Write)?;
-            break;
-        }
     }
+    // The node answers nobody who has said that he goes.
+    while !late.lock().expect("no way panicked").is_empty() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    node.shutdown(Shutdown::Both)?;
     let _ = back.join();
     Ok(())
 }

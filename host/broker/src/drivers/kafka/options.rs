@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use host_core::id::TopicName;
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
 
 use super::super::window::Bounds;
 use super::delays;
@@ -194,6 +195,8 @@ impl KafkaOptions {
             .set("transaction.timeout.ms", self.transaction_timeout.as_millis().to_string())
             .set("linger.ms", "0")
             .set("queue.buffering.max.messages", "1000000");
+        // Connections that fail are told as news, whatever our own log is set to.
+        config.set_log_level(RDKafkaLogLevel::Info);
         config
     }
 

@@ -6,7 +6,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
@@ -20,6 +19,10 @@ use super::options::KafkaOptions;
 use super::{refusal, voice};
 use crate::Error;
 
+/// The word by which the library tells of a connection that failed. It tells the first one of each client, whatever it
+/// leaves out later.
+const CONNECTION_FAILED: &str = "FAIL";
+
 /// What became of a message, by its number in the batch.
 type Report = (usize, Result<u64, KafkaError>);
 
@@ -32,15 +35,16 @@ pub(super) struct Reports {
 }
 
 impl ClientContext for Reports {
+    /// Told by the thread of the connection, before what was on its way is sent again.
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         voice::log(level, facility, message);
+        if facility == CONNECTION_FAILED && !refusal::is_unconnected(message) {
+            self.is_cut.store(true, Ordering::Release);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         voice::complain(&error, reason);
-        if !refusal::is_unconnected(reason) {
-            self.is_cut.store(true, Ordering::Release);
-        }
     }
 }
 
@@ -71,14 +75,10 @@ impl Client {
         let doing =
             format!("beginning with the transactional id {}", config.get("transactional.id").unwrap_or_default());
         client.init_transactions(ANSWER_MAX).map_err(|error| Error::cluster(&doing, &error))?;
-        // What was cut before can have carried nothing of this epoch.
-        client.poll(Duration::ZERO);
-        client.context().is_cut.store(false, Ordering::Release);
         Ok(Self { client, number, is_spent: false })
     }
 
     fn is_cut(&self) -> bool {
-        self.client.poll(Duration::ZERO);
         self.client.context().is_cut.load(Ordering::Acquire)
     }
 

@@ -119,14 +119,14 @@ mod tests {
 
     #[test]
     fn a_connection_that_was_never_made_is_told_from_one_that_was_lost() {
-        for (words, is_unconnected) in [
+        for (words, expected) in [
             ("a:1/1: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)", true),
             ("a:1/1: Failed to resolve 'a:1': Name or service not known (after 3ms in state CONNECT)", true),
             ("a:1/1: Disconnected (after 81231ms in state UP)", false),
             ("a:1/1: 1 request(s) timed out: disconnect (average rtt 2.1ms) (after 60001ms in state UP)", false),
             ("Fatal error: _FENCED: Failed to end transaction: Local: This instance has been fenced", false),
         ] {
-            assert_eq!(super::is_unconnected(words), is_unconnected, "{words}");
+            assert_eq!(is_unconnected(words), expected, "{words}");
         }
     }
 

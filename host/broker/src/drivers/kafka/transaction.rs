@@ -65,7 +65,9 @@ pub(super) fn carry_out(shared: &Shared, batch: &Batch, extras: &[Extra], now: T
         let cause = match attempt_once(shared, batch, extras, now) {
             Ok(offsets) => return Ok(offsets),
             Err(Failed::Rebalanced(cause) | Failed::Aborted(cause)) if since.elapsed() <= OUTAGE_MAX => cause,
-            Err(Failed::Rebalanced(cause) | Failed::Aborted(cause)) => return Err(Error::cluster("making a transaction", &cause)),
+            Err(Failed::Rebalanced(cause) | Failed::Aborted(cause)) => {
+                return Err(Error::cluster("making a transaction", &cause));
+            }
             Err(Failed::Uncertain(cause)) => return Err(Error::Uncertain { cause }),
             Err(Failed::Lost(cause)) => return Err(Error::Lost { cause }),
         };
