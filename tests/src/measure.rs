@@ -2,6 +2,7 @@
 //! own in a scratch folder below the current one (the system's temporary folder is often memory, whose syncs cost
 //! nothing) and looks at them from outside, as an operator would.
 
+mod drain;
 mod finished;
 mod idle;
 mod memory;
@@ -79,6 +80,27 @@ enum What {
     Restart(Sagas<100_000>),
     /// Rate, latency, memory and disk under a steady load, minute after minute.
     Soak(Soak),
+    /// How fast hosts drain a burst of sagas on a Kafka cluster, and what it takes of memory.
+    Drain(Drain),
+}
+
+#[derive(Debug, Clone, Args)]
+struct Drain {
+    /// The brokers that are asked first. The topics of the measurement stay there.
+    #[arg(long, default_value = "127.0.0.1:9092")]
+    bootstrap: String,
+    /// How many sagas.
+    #[arg(long, default_value_t = 100_000)]
+    sagas: u64,
+    /// Steps of each, one to three.
+    #[arg(long, default_value_t = 3)]
+    steps: usize,
+    /// Hosts that share the work.
+    #[arg(long, default_value_t = 1)]
+    hosts: usize,
+    /// Partitions of each topic.
+    #[arg(long, default_value_t = 4)]
+    partitions: u32,
 }
 
 #[derive(Debug, Args)]
@@ -121,6 +143,7 @@ pub fn run(options: &Options) -> ExitCode {
         What::Reload(rounds) => reload::measure(scratch, rounds.rounds),
         What::Restart(sagas) => restart::measure(scratch, sagas.sagas),
         What::Soak(soak) => soak::measure(scratch, soak),
+        What::Drain(drain) => drain::measure(scratch, drain),
     };
     tell(&table, options.json);
     if options.check && !table.is_met() { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -49,6 +49,7 @@ pub struct Broker {
     pub bootstrap: Text,
     pub prefix: Text,
     pub partitions: u16,
+    pub producers: u16,
     pub replication: u16,
     pub create_topics: bool,
     pub hosts: HostCount,
@@ -64,7 +65,8 @@ impl Default for Broker {
             kind: BrokerKind::Embedded,
             bootstrap: Text::default(),
             prefix: Text::default(),
-            partitions: 12,
+            partitions: 4,
+            producers: 2,
             replication: 0,
             create_topics: true,
             hosts: HostCount::One,
@@ -310,9 +312,13 @@ fn check_broker(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileErr
         let problem = "several hosts cannot share an embedded broker, which lies in the folder of one".to_owned();
         mistakes.push(source.mistake("broker.hosts", problem, "set broker.kind = \"kafka\"".to_owned()));
     }
-    if broker.partitions == 0 {
-        let problem = "a topic has at least one partition".to_owned();
-        mistakes.push(source.mistake("broker.partitions", problem, "write 1 or more".to_owned()));
+    for (path, count, problem) in [
+        ("broker.partitions", broker.partitions, "a topic has at least one partition"),
+        ("broker.producers", broker.producers, "somebody has to make the transactions"),
+    ] {
+        if count == 0 {
+            mistakes.push(source.mistake(path, problem.to_owned(), "write 1 or more".to_owned()));
+        }
     }
     let contradiction = KafkaOptions::contradiction(&broker.client.0, broker.oauth_token_file.is_some());
     if let Some(found) = contradiction.filter(|_| broker.kind == BrokerKind::Kafka) {

@@ -96,6 +96,7 @@ pub fn kafka_options(config: &Config) -> KafkaOptions {
     KafkaOptions {
         prefix: broker.prefix.0.clone(),
         partitions: i32::from(broker.partitions),
+        producer_count: usize::from(broker.producers),
         replication: if broker.replication == 0 { -1 } else { i32::from(broker.replication) },
         create_topics: broker.create_topics,
         hosts: match broker.hosts {

@@ -155,6 +155,14 @@ pub struct Delivery {
     pub redelivered: bool,
 }
 
+/// How long a batch is held open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gather {
+    /// As long as something is staged within such a span.
+    pub gap: Duration,
+    pub at_most: Duration,
+}
+
 /// What hosts have committed, on its way into the tables of one of them.
 #[derive(Debug, Default)]
 pub struct Page {
@@ -235,6 +243,12 @@ pub trait JointBroker: Broker {
 
     /// The last of this host's batches up to which all are in the tables that are written by following.
     fn reached(&self) -> Option<Lsn> {
+        None
+    }
+
+    /// How long a batch is held open for what follows at once on what it holds. None where a commit costs no more than
+    /// that.
+    fn gather(&self) -> Option<Gather> {
         None
     }
 

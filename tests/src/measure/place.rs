@@ -17,13 +17,18 @@ pub(super) fn noop() -> Vec<u8> {
 
 /// With a use case of three no-ops.
 pub(super) fn with_noops(scratch: Scratch<'_>) -> Installation {
+    with_noops_at(scratch, &STEPS)
+}
+
+/// The same of the no-ops under these addresses.
+pub(super) fn with_noops_at(scratch: Scratch<'_>, steps: &[&str]) -> Installation {
     let installation = scratch.installation();
     let wasm = noop();
-    for address in STEPS {
+    for address in steps {
         installation.manifest(address, "calls-per-instance = \"unlimited\"\nconcurrency = 1024\n");
         installation.plugin(address, &wasm);
     }
-    installation.use_case_of(USE_CASE, &STEPS, "");
+    installation.use_case_of(USE_CASE, steps, "");
     installation
 }
 

@@ -46,7 +46,7 @@ Examples:
   saga bench --scratch --native                without WebAssembly: what the sandbox costs
   saga bench --scratch --clients 256 --half-peak    the peak, then latency at half of it
   saga bench --scratch --clients 256 --rate 5000    latency when 5,000 sagas become due each second
-  saga bench --broker kafka=127.0.0.1:9092 --clients 1
+  saga bench --broker kafka=127.0.0.1:9092 --clients 1 --warm-up 5
   saga bench --use-case shop --body '{\"order-id\":\"1\",\"item\":\"book-{client}\",\"quantity\":1,\"amount\":20}'
 
 A host of its own is loaded inside its process; --http sends the same load through the API. A host that runs is always
@@ -60,9 +60,13 @@ pub struct Options {
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub clients: u32,
 
-    /// How long to measure, after a second of warming up.
+    /// How long to measure, after warming up.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
     pub seconds: u32,
+
+    /// Seconds of the same load before: caches, pools and connections come to life, and a cluster compiles its paths.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=600))]
+    pub warm_up: u32,
 
     /// Sagas that become due each second, whatever the host does; latency counts from when one was due.
     #[arg(long, value_name = "N", conflicts_with = "half_peak")]
@@ -121,6 +125,10 @@ impl Options {
 
     fn duration(&self) -> Duration {
         Duration::from_secs(self.seconds.into())
+    }
+
+    fn warming_up(&self) -> Duration {
+        Duration::from_secs(self.warm_up.into())
     }
 }
 
@@ -219,7 +227,7 @@ async fn measure(
     if rate.is_none() {
         let fsync_p50 = disk::fsync_p50(dir)?;
         progress.next(format!("measuring for {} s with {} clients", options.seconds, options.clients));
-        let load = Closed { clients: options.clients, duration: options.duration() };
+        let load = Closed { clients: options.clients, warm_up: options.warming_up(), duration: options.duration() };
         let counted = load.run(clients, progress).await?;
         // A peak of nothing has no half: the report tells the errors.
         let half = (counted.per_second() / 2.0).round() as u32;
@@ -229,7 +237,7 @@ async fn measure(
     if let Some(rate) = rate {
         let fsync_p50 = disk::fsync_p50(dir)?;
         progress.next(format!("measuring for {} s with {rate} sagas due each second", options.seconds));
-        let load = Open { rate, clients: options.clients, duration: options.duration() };
+        let load = Open { rate, clients: options.clients, warm_up: options.warming_up(), duration: options.duration() };
         parts.push(Part::open(load.run(clients, progress).await?, fsync_p50));
     }
     Ok(parts)

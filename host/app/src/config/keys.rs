@@ -52,7 +52,8 @@ keys! {
     "broker.kind" => broker.kind, "who carries the messages: `embedded` or `kafka`";
     "broker.bootstrap" => broker.bootstrap, "Kafka: `host:port` of the brokers asked first, with commas between them";
     "broker.prefix" => broker.prefix, "Kafka: stands before every topic, group and transactional id of this installation";
-    "broker.partitions" => broker.partitions, "Kafka: partitions of the topics that the host makes";
+    "broker.partitions" => broker.partitions, "Kafka: partitions of the topics that the host makes: as many hosts can share a step";
+    "broker.producers" => broker.producers, "Kafka: transactional producers of a host, used in turn";
     "broker.replication" => broker.replication, "Kafka: copies of the topics that the host makes; 0 takes the cluster's default";
     "broker.create-topics" => broker.create_topics, "Kafka: whether the host may make topics";
     "broker.hosts" => broker.hosts, "Kafka: `one`, or `several` hosts that share the work of one set of topics";

@@ -38,6 +38,7 @@ mod wake;
 mod wanted;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use host_core::id::{Lsn, TopicName};
@@ -52,7 +53,7 @@ use self::copies::Copies;
 use self::shared::Shared;
 use super::off_thread::off_thread;
 use crate::{
-    Broker, Browsed, Capabilities, Consumer, Delivery, Error, JointBroker, Page, Retention, Subscription, TopicState,
+    Broker, Browsed, Capabilities, Consumer, Delivery, Error, Gather, JointBroker, Page, Retention, Subscription, TopicState,
 };
 
 pub use self::examine::{Examined, Finding, Grade};
@@ -217,6 +218,11 @@ impl JointBroker for KafkaBroker {
 
     fn failure(&self) -> Option<Error> {
         self.shared.failure()
+    }
+
+    fn gather(&self) -> Option<Gather> {
+        // A transaction takes several milliseconds, a step some tens of microseconds.
+        Some(Gather { gap: Duration::from_micros(200), at_most: Duration::from_millis(2) })
     }
 
     fn seal(&self, open: Open, lsn: Lsn, journal: &[Record], batch: &mut Batch) -> Result<(), Error> {

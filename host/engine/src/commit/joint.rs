@@ -7,14 +7,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use async_trait::async_trait;
-use host_broker::{JointBroker, Page};
+use host_broker::{Gather, JointBroker, Page};
 use host_core::id::Lsn;
 use host_core::table::{Batch, Durability, Table, Tables};
 use host_core::unit::Unit;
 use host_store::{Committed, JointStore};
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -341,11 +342,25 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
                 return None;
             }
         }
+        self.gather(&mut open);
         open.unit_count = 0;
         let taken = (std::mem::take(&mut open.store), std::mem::take(&mut open.broker), open.last);
         drop(open);
         self.room.notify_waiters();
         Some(taken)
+    }
+
+    /// Where a commit costs far more than a step, wait for the steps that follow at once on what is staged: a saga
+    /// whose steps are all here is then one commit.
+    fn gather(&self, open: &mut MutexGuard<'_, Open<S::Open, B::Open>>) {
+        let Some(Gather { gap, at_most }) = self.broker.gather() else { return };
+        let until = Instant::now() + at_most;
+        let mut seen = 0;
+        while open.unit_count > seen && open.unit_count < OPEN_UNITS_MAX && open.ending.is_none() && Instant::now() < until
+        {
+            seen = open.unit_count;
+            MutexGuard::unlocked(open, || thread::sleep(gap));
+        }
     }
 
     fn advance(&self, lsn: Lsn) {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::load::{self, Client, Clients, Counted, WARM_UP};
+use super::load::{self, Client, Clients, Counted};
 use crate::progress::Progress;
 
 /// How long a client waits after an error: a host that refuses is not helped by being asked again at once.
@@ -14,13 +14,15 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How much load.
 pub struct Closed {
     pub clients: u32,
+    /// How long before it is measured.
+    pub warm_up: Duration,
     pub duration: Duration,
 }
 
 impl Closed {
     pub async fn run(self, clients: &impl Clients, progress: &Progress) -> anyhow::Result<Counted> {
         let ready = load::ready(clients, self.clients).await?;
-        let from = Instant::now() + WARM_UP;
+        let from = Instant::now() + self.warm_up;
         let until = from + self.duration;
         let mut loops = JoinSet::new();
         for client in ready {
@@ -60,7 +62,7 @@ mod tests {
     #[tokio::test]
     async fn only_what_ends_while_it_is_measured_is_counted() {
         let calls = Arc::new(AtomicU64::new(0));
-        let load = Closed { clients: 2, duration: Duration::from_secs(1) };
+        let load = Closed { clients: 2, warm_up: Duration::from_secs(1), duration: Duration::from_secs(1) };
         let counted = load.run(&calls, &Progress::begin("test")).await.expect("a run");
         let total = counted.saga_count + counted.error_count;
         assert!(total > 0 && total < calls.load(Ordering::Relaxed), "{total} of {calls:?}");

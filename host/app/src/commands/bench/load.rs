@@ -10,8 +10,6 @@ use tokio::task::JoinSet;
 
 use crate::progress::Progress;
 
-/// Caches, pools and connections come to life in this time; what happens in it is not counted.
-pub const WARM_UP: Duration = Duration::from_secs(1);
 /// How long one saga may take before it counts as an error.
 pub const SAGA_TIMEOUT: Duration = Duration::from_secs(30);
 

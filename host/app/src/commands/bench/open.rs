@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 
-use super::load::{self, Client, Clients, Counted, WARM_UP, micros};
+use super::load::{self, Client, Clients, Counted, micros};
 use crate::progress::Progress;
 use pacer::Schedule;
 
@@ -26,6 +26,8 @@ pub struct Open {
     pub rate: u32,
     /// Sagas that can be under way at once.
     pub clients: u32,
+    /// How long before it is measured.
+    pub warm_up: Duration,
     pub duration: Duration,
 }
 
@@ -62,7 +64,7 @@ impl Kept {
 impl Open {
     pub async fn run(self, clients: &impl Clients, progress: &Progress) -> anyhow::Result<Kept> {
         let ready = load::ready(clients, self.clients).await?;
-        let schedule = Arc::new(Schedule::begin(self.rate, WARM_UP, self.duration)?);
+        let schedule = Arc::new(Schedule::begin(self.rate, self.warm_up, self.duration)?);
         let mut loops = JoinSet::new();
         for client in ready {
             loops.spawn(run_client(client, schedule.clone()));
@@ -104,7 +106,7 @@ mod tests {
     use std::sync::atomic::AtomicU64;
 
     async fn run(rate: u32, clients: u32) -> Kept {
-        let load = Open { rate, clients, duration: Duration::from_secs(1) };
+        let load = Open { rate, clients, warm_up: Duration::from_secs(1), duration: Duration::from_secs(1) };
         load.run(&Arc::new(AtomicU64::new(0)), &Progress::begin("test")).await.expect("a run")
     }
 

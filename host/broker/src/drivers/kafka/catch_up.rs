@@ -141,8 +141,6 @@ struct Look {
 
 impl Look {
     fn open(options: &KafkaOptions, follow: &Follow, shared: &Shared) -> Result<Self, Error> {
-        let mut uncommitted = options.looker(ASKERS);
-        uncommitted.set("isolation.level", "read_uncommitted");
         let mut places = Vec::new();
         for topic in COPIED {
             let count = shared.cluster.partition_count(&super::copies::topic(topic))?;
@@ -150,7 +148,7 @@ impl Look {
         }
         let cleared = places.iter().map(|&(topic, partition)| ((topic, partition), follow.end(topic, partition)));
         Ok(Self {
-            all: options.make_consumer(&uncommitted, Voice)?,
+            all: super::reading::uncommitted(options)?,
             committed: options.make_consumer(&options.looker(ASKERS), Voice)?,
             names: COPIED.map(|name| options.prefixed(name)),
             cleared: cleared.collect(),

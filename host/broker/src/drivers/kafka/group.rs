@@ -363,7 +363,25 @@ impl Reader {
         if let Err(error) = self.client.incremental_assign(&wanted) {
             complain(&self.group.name, &error);
         }
+        self.tell_ends(places);
         tracing::debug!(group = self.group.name, count = places.len(), "partitions came");
+    }
+
+    /// Where these partitions end now, committed or not: what is read from there on came while they were ours.
+    fn tell_ends(&self, places: &[(String, i32)]) {
+        let ends = match self.shared.looker.ends_of_all(places) {
+            Ok(ends) => ends,
+            // Their ends are seen when nothing comes for a moment.
+            Err(error) => return tracing::debug!(%error, group = self.group.name, "ends are not known"),
+        };
+        for queue in &self.queues {
+            let name = self.shared.options.prefixed(queue.topic.name.as_str());
+            if let Some(&end) = ends.get(&(name, queue.partition))
+                && let Some(part) = queue.topic.state.lock().part(queue.seat, queue.partition)
+            {
+                part.first_end = Some(end);
+            }
+        }
     }
 
     fn begin(&mut self, name: &str, partition: i32, ledger: Ledger) {

@@ -118,7 +118,7 @@ impl Shared {
         let mut seats: Vec<SeatState> = topic.state.lock().seats.iter().map(SeatState::of).collect();
         for seat in &mut seats {
             for (partition, from) in std::mem::take(&mut seat.behind) {
-                seat.lag += self.looker.tally(name, partition, from)?.count;
+                seat.lag += self.looker.count_behind(name, partition, from)?;
             }
             if let Some(consumer) = &mut seat.consumer {
                 consumer.lag = seat.lag;

@@ -90,7 +90,7 @@ impl KafkaOptions {
             bootstrap: bootstrap.to_owned(),
             prefix: String::new(),
             host_name: host_name.to_owned(),
-            partitions: 12,
+            partitions: 4,
             replication: -1,
             create_topics: true,
             hosts: Hosts::One,
@@ -150,6 +150,9 @@ impl KafkaOptions {
             ("fetch.wait.max.ms", "200".to_owned()),
             ("fetch.min.bytes", "1".to_owned()),
             ("queued.min.messages", "4096".to_owned()),
+            // A partition of which so many are at hand is asked for more that much later; a second is the default, in
+            // which everything at hand is done.
+            ("fetch.queue.backoff.ms", "10".to_owned()),
             ("queued.max.messages.kbytes", "16384".to_owned()),
             ("fetch.message.max.bytes", "1048576".to_owned()),
         ] {

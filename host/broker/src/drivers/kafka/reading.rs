@@ -26,8 +26,12 @@ const LOOKERS: &str = "saga.lookers";
 /// Pause between two looks for what came.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
-/// Offsets of a partition that are read to count messages; of more only the bound is told.
-pub(super) const COUNT_MAX: u64 = 100_000;
+/// Offsets of a partition that are read to count messages since the last look; of more it is told how many offsets there
+/// are, marks of transactions included.
+pub(super) const COUNT_MAX: u64 = 2000;
+
+/// The same where each look begins elsewhere, so that all of it is read anew.
+const BEHIND_COUNT_MAX: u64 = 100;
 
 /// A record that was read.
 pub(super) struct Found {
@@ -63,6 +67,8 @@ pub(super) struct Looker {
     options: KafkaOptions,
     /// One look at a time.
     client: Mutex<Arc<BaseConsumer<Voice>>>,
+    /// Sees what is not committed yet.
+    uncommitted: Arc<BaseConsumer<Voice>>,
     /// Clients that ask for positions, by group.
     askers: Mutex<HashMap<String, Arc<BaseConsumer<Voice>>>>,
     counted: Mutex<HashMap<(TopicName, i32), Tally>>,
@@ -84,11 +90,30 @@ impl Looker {
     pub(super) fn open(options: &KafkaOptions) -> Result<Self, Error> {
         Ok(Self {
             client: Mutex::new(client(options, LOOKERS)?),
+            uncommitted: uncommitted(options)?,
             askers: Mutex::default(),
             counted: Mutex::default(),
             undone: Mutex::default(),
             options: options.clone(),
         })
+    }
+
+    /// Where partitions end, whatever of them is committed, by their names in the cluster.
+    pub(super) fn ends_of_all(&self, places: &[(String, i32)]) -> Result<HashMap<(String, i32), u64>, Error> {
+        const DOING: &str = "asking where partitions end";
+        let mut list = TopicPartitionList::new();
+        for (name, partition) in places {
+            // This stands for the latest, where times are asked for.
+            let added = list.add_partition_offset(name, *partition, Offset::End);
+            added.map_err(|error| Error::cluster(DOING, &error))?;
+        }
+        let found = self.uncommitted.offsets_for_times(list, ANSWER_MAX);
+        let found = found.map_err(|error| Error::cluster(DOING, &error))?;
+        let ends = found.elements().into_iter().filter(|element| element.error().is_ok()).filter_map(|element| {
+            let end = u64::try_from(element.offset().to_raw()?).ok()?;
+            Some(((element.topic().to_owned(), element.partition()), end))
+        });
+        Ok(ends.collect())
     }
 
     /// The committed messages of a partition from an offset on, as long as `more` wants them.
@@ -141,6 +166,16 @@ impl Looker {
                 Err(error) => return Err(Error::cluster(&format!("asking for the ends of topic {name}"), &error)),
             }
         }
+    }
+
+    /// Messages of a partition from where a reader of it is.
+    pub(super) fn count_behind(&self, topic: &TopicName, partition: i32, from: u64) -> Result<u64, Error> {
+        let (low, high) = self.ends(topic, partition)?;
+        let from = from.max(low);
+        if high.saturating_sub(from) > BEHIND_COUNT_MAX {
+            return Ok(high - from);
+        }
+        Ok(self.tally_on(None, topic, partition, from, |_| true)?.count)
     }
 
     /// Messages of a partition from an offset on, and when the first was published.
@@ -228,6 +263,13 @@ fn seeks_leader(error: &KafkaError) -> bool {
         error.rdkafka_error_code(),
         Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
     )
+}
+
+/// A client that sees what is not committed yet.
+pub(super) fn uncommitted(options: &KafkaOptions) -> Result<Arc<BaseConsumer<Voice>>, Error> {
+    let mut config = options.looker(LOOKERS);
+    config.set("isolation.level", "read_uncommitted");
+    options.make_consumer(&config, Voice)
 }
 
 fn client(options: &KafkaOptions, group: &str) -> Result<Arc<BaseConsumer<Voice>>, Error> {

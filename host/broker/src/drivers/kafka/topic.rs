@@ -89,6 +89,8 @@ pub(super) struct Part {
     pub ledger: Ledger,
     /// Its end was reached once since it was given to us.
     pub was_at_end: bool,
+    /// Where it ended soon after it was given to us, once that is known. Under load its end is never seen.
+    pub first_end: Option<u64>,
     /// Messages of our own in a transaction that is being made, which are not at hand.
     pub under_way: usize,
     /// What lies before this offset has to be read before messages of our own may be taken as read.
@@ -123,7 +125,9 @@ pub(super) struct Right {
 impl Part {
     /// Whether there is nothing left to read before what this host publishes.
     pub(super) fn has_caught_up(&self) -> bool {
-        self.was_at_end && !self.came_amid && self.under_way == 0 && self.ledger.read_end() >= self.read_first
+        let read_end = self.ledger.read_end();
+        let was_at_end = self.was_at_end || self.first_end.is_some_and(|end| read_end >= end);
+        was_at_end && !self.came_amid && self.under_way == 0 && read_end >= self.read_first
     }
 
     /// Whether a message that this host publishes now is the next of this partition.
@@ -217,6 +221,7 @@ impl State {
             tenure: seat.tenures,
             ledger,
             was_at_end: false,
+            first_end: None,
             under_way: 0,
             read_first: 0,
             is_current: false,
@@ -437,7 +442,7 @@ impl Seat {
     /// A partition is about to go: what is at rest of it is not delivered any more; what is out may be answered.
     pub(super) fn rest(&mut self, partition: i32) {
         if let Some(part) = self.parts.get_mut(&partition) {
-            (part.was_at_end, part.is_current) = (false, false);
+            (part.was_at_end, part.first_end, part.is_current) = (false, None, false);
         }
         let resting = self.window.unload();
         for (number, slot) in resting {
