@@ -443,6 +443,52 @@ fn a_component_takes_over_from_a_foreign_step_and_nothing_is_lost_or_doubled() {
 }
 
 #[test]
+fn what_a_foreign_step_has_answered_is_taken_up_though_its_component_came_first() {
+    const PREFIX: &str = "interop-unread.";
+    let (installation, component) = shop_without_stock();
+    installation.remove_plugin(PAYMENT);
+    let host = start(PREFIX, installation);
+    make_books(PREFIX);
+    let stock = foreign_stock(PREFIX);
+    let ids: Vec<String> = (0..5).map(|_| host.api.start("shop", &order("book", 2, 7))).collect();
+    until("the foreign step has answered", || (messages(&host, &format!("{PAYMENT}.in")) == 5).then_some(()));
+    stock.terminate();
+    host.installation.plugin(STOCK, &component);
+    check::serving(&host.api, STOCK);
+    with_instrument_as_payment(&host.installation);
+    ids.iter().for_each(|id| drop(check::status(&host.api, id, "completed")));
+    assert_eq!(booked(PREFIX), ids.iter().map(|id| (id.clone(), vec![-2])).collect(), "the foreign step did it");
+    let bucket = check::bucket(&host, STOCK, None);
+    assert_eq!(bucket, BTreeMap::new(), "the component did nothing of it");
+    assert_nothing_twice(PREFIX);
+}
+
+#[test]
+fn what_says_to_come_from_a_step_that_has_the_message_is_dropped() {
+    const PREFIX: &str = "interop-forged.";
+    let installation = Installation::with_instruments(&["one", "two", "three"]);
+    installation.use_case("play", &["one", "two", "three"], "");
+    let host = start(PREFIX, installation);
+    let id = host.api.start("play", &json!({"two": {"spin-ms": 4000}}));
+    until("the second step has it", || {
+        let at = host.api.saga(&id)["steps"][1]["address"].as_str()?.to_owned();
+        let is_done = check::path(&host.api.saga(&id)).starts_with("one done");
+        (at == instrument_address("two") && is_done).then_some(())
+    });
+    let steps: Vec<_> = ["one", "two", "three"].map(instrument_address).into();
+    let forged = json!({"meta": {"global-id": id, "steps": steps, "position": 2}, "body": {"three": {"reject": "no"}}});
+    let topic = format!("{PREFIX}{}.in", instrument_address("three"));
+    let value = forged.to_string();
+    let record = Outgoing { key: Some(&id), value: &value, headers: &[] };
+    Cluster::shared().foreign().produce(&topic, &[record]);
+    let saga = check::status(&host.api, &id, "completed");
+    assert_eq!(check::path(&saga), "one done, two done, three done");
+    let (journal, _) = read_journal(PREFIX);
+    let late: Vec<_> = journal.iter().filter(|line| line["event"] == "late-dropped").collect();
+    assert!(late.len() == 1 && late[0]["position"] == 2, "{journal:?}");
+}
+
+#[test]
 fn a_foreign_step_takes_over_from_a_component_and_nothing_is_lost_or_doubled() {
     const PREFIX: &str = "interop-back.";
     let installation = Installation::with_examples(&["shop"]);

@@ -119,6 +119,12 @@ pub trait Broker: Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Whether a message of this key that is not done with lies on a work queue, at whatever host it may be. True also
+    /// where that cannot be told. It may read the whole backlog: for rare questions.
+    async fn is_waiting(&self, _topic: &TopicName, _key: &str) -> Result<bool, Error> {
+        Ok(true)
+    }
+
     /// Wait until what every host had committed when this was called is in the tables here. Cancel-safe.
     async fn catch_up(&self) -> Result<(), Error> {
         Ok(())

@@ -14,6 +14,7 @@ use host_core::unit::{Mark, Payload};
 
 use crate::context::Context;
 use crate::parking::Error;
+use crate::settle::ordering_key;
 use crate::strangers::Turn;
 
 /// What has to be done with a delivery.
@@ -61,12 +62,19 @@ pub(crate) async fn intake(
         *turn = Some(context.strangers.turn(&envelope.meta.global_id).await);
         context.broker.catch_up().await?;
         let journal = context.store.journal(&envelope.meta.global_id).await?;
-        match admit(context, Saga::fold(&journal).as_ref(), &envelope, delivery.redelivered) {
-            Admission::New => first = First::Yes,
-            Admission::Next => {}
-            Admission::Late(reason) => {
-                return Ok(decide_with(envelope, Input::Late { reason: reason.to_owned() }, First::No));
+        let saga = Saga::fold(&journal);
+        let late = match admit(saga.as_ref(), &envelope, delivery.redelivered) {
+            Admission::New => {
+                first = First::Yes;
+                None
             }
+            Admission::Next => None,
+            Admission::FromAbroad(saga) if comes_from_abroad(context, saga).await? => None,
+            Admission::FromAbroad(_) => Some("the saga's own message has not come this far"),
+            Admission::Late(reason) => Some(reason),
+        };
+        if let Some(reason) = late {
+            return Ok(decide_with(envelope, Input::Late { reason: reason.to_owned() }, First::No));
         }
     }
     if let Some(mark) = context.marks.get(&envelope.meta.global_id)
@@ -114,16 +122,18 @@ fn take_envelope(
 }
 
 /// Whether a message that may come from anywhere, or a second time, is the saga's next one.
-enum Admission {
+enum Admission<'a> {
     /// The first that is heard of this saga.
     New,
     Next,
+    /// Its next one if the step where the saga's own message was last seen is a foreign service's.
+    FromAbroad(&'a Saga),
     Late(&'static str),
 }
 
 /// The journal says where the saga's one message is. A message from outside is its next one only if the saga's message
 /// was last in the hands of a service that is not ours, before this step in the direction of travel.
-fn admit(context: &Context, saga: Option<&Saga>, envelope: &Envelope, redelivered: bool) -> Admission {
+fn admit<'a>(saga: Option<&'a Saga>, envelope: &Envelope, redelivered: bool) -> Admission<'a> {
     let Some(saga) = saga else { return Admission::New };
     let (position, direction) = (envelope.meta.position(), envelope.meta.direction);
     if saga.ended {
@@ -138,10 +148,10 @@ fn admit(context: &Context, saga: Option<&Saga>, envelope: &Envelope, redelivere
             Admission::Late("the saga has turned round before this handle came")
         }
         (Direction::Handle, Direction::Handle) if position < at => Admission::Late("the saga is past this step"),
-        (Direction::Handle, Direction::Handle) if position > at => from_abroad(context, saga),
-        (Direction::Handle, Direction::Compensate) if position < at => from_abroad(context, saga),
+        (Direction::Handle, Direction::Handle) if position > at => Admission::FromAbroad(saga),
+        (Direction::Handle, Direction::Compensate) if position < at => Admission::FromAbroad(saga),
         (Direction::Handle, Direction::Compensate) => Admission::Late("the saga has not come past this step"),
-        (Direction::Compensate, Direction::Compensate) if position < at => from_abroad(context, saga),
+        (Direction::Compensate, Direction::Compensate) if position < at => Admission::FromAbroad(saga),
         (Direction::Compensate, Direction::Compensate) if position > at => {
             Admission::Late("the saga is past this step")
         }
@@ -156,14 +166,23 @@ fn admit(context: &Context, saga: Option<&Saga>, envelope: &Envelope, redelivere
     }
 }
 
-/// A message from beyond the step where the saga's own was last seen: its next one, if that step is a foreign service's
-/// to pass on. Where we hold the saga's message ourselves, a second one would fork it.
-fn from_abroad(context: &Context, saga: &Saga) -> Admission {
+/// A message from beyond the step where the saga's own was last seen: its next one, if a foreign service had that one in
+/// its hands. Where we hold the saga's message ourselves, a second one would fork it.
+async fn comes_from_abroad(context: &Context, saga: &Saga) -> Result<bool, Error> {
     let (at, direction) = saga.at;
-    let on_its_way = saga.call(at, direction).is_some_and(|call| call.state == CallState::Pending);
-    let address = saga.steps.get(usize::from(at.0)).map(|step| &step.address);
-    let ours = address.is_some_and(|address| context.runner.manifest(address).is_some());
-    if on_its_way && !ours { Admission::Next } else { Admission::Late("the saga's own message has not come this far") }
+    let is_on_its_way = saga.call(at, direction).is_some_and(|call| call.state == CallState::Pending);
+    let Some(step) = saga.steps.get(usize::from(at.0)).filter(|_| is_on_its_way) else { return Ok(false) };
+    // A step that is ours by now: if its queue holds nothing of this saga, the service before us had taken it. It lies
+    // under the key that the step asks for, or was published when nobody knew one.
+    let Some(manifest) = context.runner.manifest(&step.address) else { return Ok(true) };
+    let topic = step.address.topic(direction.topic_kind());
+    let asked_for = ordering_key(Some(&manifest), &saga.body);
+    for key in asked_for.as_deref().into_iter().chain([saga.global_id.as_str()]) {
+        if context.broker.is_waiting(&topic, key).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What the message's compensation log, or failing that the journal, says of this step's `handle`. None: it never ran.

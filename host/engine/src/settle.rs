@@ -7,6 +7,8 @@ use host_core::decide::{Input, Next, Rules, Transition, decide};
 use host_core::envelope::Envelope;
 use host_core::failure::Failure;
 use host_core::id::{Digest, TopicKind};
+use host_core::json::Json;
+use host_core::manifest::Manifest;
 use host_core::record::{EndStatus, Event, Record};
 use host_core::time::Timestamp;
 use host_core::unit::{Attempts, Cause, Headers, Message, Parked, ParkedId, Payload, Publish, Unit};
@@ -122,15 +124,15 @@ pub(crate) fn address(context: &Context, envelope: Arc<Envelope>) -> Message {
     let meta = &envelope.meta;
     let topic = meta.address().topic(meta.direction.topic_kind());
     let manifest = context.runner.manifest(meta.address());
-    let pointer = manifest.as_deref().and_then(|manifest| manifest.ordering_key.as_deref());
-    let key = pointer.and_then(|pointer| ordering_key(&envelope, pointer));
+    let key = ordering_key(manifest.as_deref(), &envelope.body);
     let key = key.unwrap_or_else(|| Arc::from(meta.global_id.as_str()));
     Message { topic, key, headers: Headers::default(), payload: Payload::Decoded(envelope) }
 }
 
-/// The value that a step orders its messages by; none where the body has no such value.
-fn ordering_key(envelope: &Envelope, pointer: &str) -> Option<Arc<str>> {
-    let body: serde_json::Value = serde_json::from_slice(envelope.body.as_bytes()).ok()?;
+/// The value that a step orders its messages by; none where it does not, or the body has no such value.
+pub(crate) fn ordering_key(manifest: Option<&Manifest>, body: &Json) -> Option<Arc<str>> {
+    let pointer = manifest?.ordering_key.as_deref()?;
+    let body: serde_json::Value = serde_json::from_slice(body.as_bytes()).ok()?;
     match body.pointer(pointer)? {
         serde_json::Value::Null => None,
         serde_json::Value::String(text) => Some(text.as_str().into()),

@@ -50,10 +50,12 @@ use tokio::sync::Notify;
 
 use self::consumer::KafkaConsumer;
 use self::copies::Copies;
+use self::look::Exactness;
 use self::shared::Shared;
 use super::off_thread::off_thread;
 use crate::{
-    Broker, Browsed, Capabilities, Consumer, Delivery, Error, Gather, JointBroker, Page, Retention, Subscription, TopicState,
+    Broker, Browsed, Capabilities, Consumer, Delivery, Error, Gather, JointBroker, Page, Retention, Subscription,
+    TopicState,
 };
 
 pub use self::examine::{Examined, Finding, Grade};
@@ -148,11 +150,11 @@ impl Broker for KafkaBroker {
     }
 
     async fn topics(&self) -> Result<Vec<TopicState>, Error> {
-        self.off_the_async_threads(|shared| shared.list(|_| true)).await
+        self.off_the_async_threads(|shared| shared.list(Exactness::ForPeople, |_| true)).await
     }
 
     async fn queues(&self) -> Result<Vec<TopicState>, Error> {
-        self.off_the_async_threads(|shared| shared.list(Retention::is_work_queue)).await
+        self.off_the_async_threads(|shared| shared.list(Exactness::Rough, Retention::is_work_queue)).await
     }
 
     async fn browse(&self, topic: &TopicName, from: Offset, limit: usize) -> Result<Vec<Browsed>, Error> {
@@ -190,6 +192,11 @@ impl Broker for KafkaBroker {
     async fn is_consumed_elsewhere(&self, topic: &TopicName) -> Result<bool, Error> {
         let topic = topic.clone();
         self.off_the_async_threads(move |shared| shared.is_consumed_elsewhere(&topic)).await
+    }
+
+    async fn is_waiting(&self, topic: &TopicName, key: &str) -> Result<bool, Error> {
+        let (topic, key) = (topic.clone(), key.to_owned());
+        self.off_the_async_threads(move |shared| shared.is_waiting(&topic, &key)).await
     }
 
     async fn catch_up(&self) -> Result<(), Error> {

@@ -356,7 +356,10 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
         let Some(Gather { gap, at_most }) = self.broker.gather() else { return };
         let until = Instant::now() + at_most;
         let mut seen = 0;
-        while open.unit_count > seen && open.unit_count < OPEN_UNITS_MAX && open.ending.is_none() && Instant::now() < until
+        while open.unit_count > seen
+            && open.unit_count < OPEN_UNITS_MAX
+            && open.ending.is_none()
+            && Instant::now() < until
         {
             seen = open.unit_count;
             MutexGuard::unlocked(open, || thread::sleep(gap));

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use host_core::id::TopicName;
 use host_core::time::Timestamp;
@@ -12,15 +13,31 @@ use host_core::unit::Offset;
 use super::copies::STATE_TOPIC;
 use super::delays::{self, Lane};
 use super::ledger::Ledger;
-use super::open::{Send, What};
+use super::open::{Batch, Send, What};
 use super::partitioner::partition;
 use super::reading::COUNT_MAX;
 use super::shared::{ALONE, Shared, group_of};
 use super::topic::{Seat, Topic};
 use crate::{Browsed, ConsumerState, Delivery, Error, Retention, TopicState};
 
+/// How exactly messages are counted that a group has not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exactness {
+    /// Somebody looks at the number.
+    ForPeople,
+    /// The host looks every second, and must not read for it what it is about to read anyway.
+    Rough,
+}
+
+/// Messages of a partition that are read to count them roughly.
+const ROUGH_COUNT_MAX: u64 = 100;
+
 /// Done messages of a partition that are worth a removal.
 const REMOVE_MIN: u64 = 1_000;
+
+/// How long a transaction of somebody else may keep a question waiting, and how often it is looked whether it is over.
+const DECIDED_MAX: Duration = Duration::from_secs(2);
+const DECIDED_PAUSE: Duration = Duration::from_millis(5);
 
 /// Work queues that are no step's are consumed by this group.
 const QUEUE_GROUP: &str = "saga";
@@ -36,22 +53,31 @@ struct Pending {
 
 impl Shared {
     /// The topics of which somebody wants to know.
-    pub(super) fn list(&self, is_wanted: impl Fn(&TopicName) -> bool) -> Result<Vec<TopicState>, Error> {
+    pub(super) fn list(
+        &self,
+        exactness: Exactness,
+        is_wanted: impl Fn(&TopicName) -> bool,
+    ) -> Result<Vec<TopicState>, Error> {
         let mut counts: BTreeMap<TopicName, i32> = self.cluster.topics()?.into_iter().collect();
         for name in self.open_topics().into_iter().chain(self.delays.topics()) {
             counts.entry(name).or_insert(0);
         }
         counts.retain(|name, _| !is_internal(name) && is_wanted(name));
-        let states = counts.iter().map(|(name, &partition_count)| self.topic_state(name, partition_count));
+        let states = counts.iter().map(|(name, &partition_count)| self.topic_state(name, partition_count, exactness));
         states.filter_map(Result::transpose).collect()
     }
 
     /// None for a topic of which nothing was ever there.
-    fn topic_state(&self, name: &TopicName, partition_count: i32) -> Result<Option<TopicState>, Error> {
-        let seats = self.seats_of(name)?;
+    fn topic_state(
+        &self,
+        name: &TopicName,
+        partition_count: i32,
+        exactness: Exactness,
+    ) -> Result<Option<TopicState>, Error> {
+        let (seats, away) = self.seats_of(name, exactness)?;
         let (message_count, oldest_at, was_used) = match Retention::is_work_queue(name) {
             true => {
-                let (message_count, oldest_at) = self.waiting(name, partition_count, &seats)?;
+                let (message_count, oldest_at) = self.waiting(name, partition_count, &seats, away)?;
                 (message_count, oldest_at, partition_count > 0)
             }
             false => self.kept(name, partition_count)?,
@@ -71,10 +97,10 @@ impl Shared {
         name: &TopicName,
         partition_count: i32,
         seats: &[SeatState],
+        (away_count, away_oldest_at): Away,
     ) -> Result<(u64, Option<Timestamp>), Error> {
         if let Some(seat) = seats.first().filter(|seat| seat.part_count == partition_count) {
-            let (count, oldest_at) = self.away(name);
-            return Ok((seat.lag + count, earlier(seat.oldest_at, oldest_at)));
+            return Ok((seat.lag + away_count, earlier(seat.oldest_at, away_oldest_at)));
         }
         let pending = self.pending(name);
         let mut count = pending.sends.len() as u64;
@@ -87,15 +113,6 @@ impl Shared {
             oldest_at = earlier(oldest_at, tally.oldest_at);
         }
         Ok((count, oldest_at))
-    }
-
-    /// Staged messages of a work queue that are not at hand here, and when the first was published.
-    fn away(&self, name: &TopicName) -> (u64, Option<Timestamp>) {
-        self.with_open(|batch| {
-            let is_away = |send: &&Send| send.due.is_none() && send.seats.is_empty() && send.message().topic == *name;
-            let away = || batch.sends.iter().filter(is_away);
-            (away().count() as u64, away().map(|send| send.published_at).min())
-        })
     }
 
     /// Messages that a log holds, when the oldest was published, and whether it ever held one.
@@ -113,18 +130,28 @@ impl Shared {
         Ok((count, oldest_at, was_used))
     }
 
-    fn seats_of(&self, name: &TopicName) -> Result<Vec<SeatState>, Error> {
-        let Some(topic) = self.topic(name) else { return Ok(Vec::new()) };
-        let mut seats: Vec<SeatState> = topic.state.lock().seats.iter().map(SeatState::of).collect();
+    /// What this host knows of a topic by its groups, and what is staged for it and at hand for none of them. Both at
+    /// one moment, as what is staged may be taken in at any.
+    fn seats_of(&self, name: &TopicName, exactness: Exactness) -> Result<(Vec<SeatState>, Away), Error> {
+        let exact_max = match exactness {
+            Exactness::ForPeople => COUNT_MAX,
+            Exactness::Rough => ROUGH_COUNT_MAX,
+        };
+        let topic = self.topic(name);
+        let (mut seats, away) = self.with_open(|batch| {
+            let known = topic.map(|topic| topic.state.lock().seats.iter().map(SeatState::of).collect());
+            let seats: Vec<SeatState> = known.unwrap_or_default();
+            (seats, away(batch, name))
+        });
         for seat in &mut seats {
             for (partition, from) in std::mem::take(&mut seat.behind) {
-                seat.lag += self.looker.count_behind(name, partition, from)?;
+                seat.lag += self.looker.count_behind(name, partition, from, exact_max)?;
             }
             if let Some(consumer) = &mut seat.consumer {
                 consumer.lag = seat.lag;
             }
         }
-        Ok(seats)
+        Ok((seats, away))
     }
 
     pub(super) fn browse(&self, name: &TopicName, from: Offset, limit: usize) -> Result<Vec<Browsed>, Error> {
@@ -244,6 +271,42 @@ impl Shared {
         Ok(members.iter().any(|member| *member != self.options.host_name))
     }
 
+    /// Whether a message of this key is on a work queue and not done, in the cluster or on its way there. Blocks.
+    pub(super) fn is_waiting(&self, name: &TopicName, key: &str) -> Result<bool, Error> {
+        let is_staged = self.pending(name).sends.iter().any(|(_, message)| *message.key == *key);
+        if is_staged || self.delays.has(name, key) || self.sealing.lock().contains(name) {
+            return Ok(true);
+        }
+        let partition_count = self.cluster.partition_count(name)?;
+        let place = partition(key, partition_count);
+        if !self.is_decided(name, place)? {
+            return Ok(true);
+        }
+        let ledgers = self.looker.ledgers(name, &group_of(name, QUEUE_GROUP), partition_count)?;
+        let Some(ledger) = usize::try_from(place).ok().and_then(|place| ledgers.get(place)) else { return Ok(true) };
+        let mut is_waiting = false;
+        self.looker.scan(name, place, ledger.position(), |found| {
+            is_waiting = *found.arrived.message.key == *key && !ledger.is_done(found.offset);
+            !is_waiting
+        })?;
+        Ok(is_waiting)
+    }
+
+    /// Wait until nothing of a partition that is there now is undecided. False if that takes long.
+    fn is_decided(&self, name: &TopicName, place: i32) -> Result<bool, Error> {
+        let named = (self.options.prefixed(name.as_str()), place);
+        let ends = self.looker.ends_of_all(std::slice::from_ref(&named))?;
+        let Some(&end) = ends.get(&named) else { return Ok(false) };
+        let since = Instant::now();
+        while self.looker.ends(name, place)?.1 < end {
+            if since.elapsed() > DECIDED_MAX {
+                return Ok(false);
+            }
+            thread::sleep(DECIDED_PAUSE);
+        }
+        Ok(true)
+    }
+
     fn claim_delayed(self: &Arc<Self>, name: &TopicName, key: &str) -> Result<Option<Delivery>, Error> {
         if !self.delays.has(name, key) {
             return Ok(None);
@@ -337,6 +400,15 @@ impl Shared {
         self.cluster.delete_before(name, &ends)?;
         Ok(removed)
     }
+}
+
+/// Staged messages of a topic that are not at hand here, and when the first was published.
+type Away = (u64, Option<Timestamp>);
+
+fn away(batch: &Batch, name: &TopicName) -> Away {
+    let is_away = |send: &&Send| send.due.is_none() && send.seats.is_empty() && send.message().topic == *name;
+    let away = || batch.sends.iter().filter(is_away);
+    (away().count() as u64, away().map(|send| send.published_at).min())
 }
 
 /// Take the first message of a key that is at hand and at rest.

@@ -28,10 +28,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Offsets of a partition that are read to count messages since the last look; of more it is told how many offsets there
 /// are, marks of transactions included.
-pub(super) const COUNT_MAX: u64 = 2000;
-
-/// The same where each look begins elsewhere, so that all of it is read anew.
-const BEHIND_COUNT_MAX: u64 = 100;
+pub(super) const COUNT_MAX: u64 = 20_000;
 
 /// A record that was read.
 pub(super) struct Found {
@@ -168,11 +165,18 @@ impl Looker {
         }
     }
 
-    /// Messages of a partition from where a reader of it is.
-    pub(super) fn count_behind(&self, topic: &TopicName, partition: i32, from: u64) -> Result<u64, Error> {
+    /// Messages of a partition from where a reader of it is; of more than `exact_max` how many offsets there are. Each
+    /// look begins elsewhere, so all of it is read anew.
+    pub(super) fn count_behind(
+        &self,
+        topic: &TopicName,
+        partition: i32,
+        from: u64,
+        exact_max: u64,
+    ) -> Result<u64, Error> {
         let (low, high) = self.ends(topic, partition)?;
         let from = from.max(low);
-        if high.saturating_sub(from) > BEHIND_COUNT_MAX {
+        if high.saturating_sub(from) > exact_max {
             return Ok(high - from);
         }
         Ok(self.tally_on(None, topic, partition, from, |_| true)?.count)

@@ -57,7 +57,7 @@ pub(super) struct Shared {
     /// The batch that units are staged into now.
     open: Mutex<Arc<Mutex<Batch>>>,
     /// Topics to which the transaction that is being made publishes.
-    sealing: Mutex<HashSet<TopicName>>,
+    pub sealing: Mutex<HashSet<TopicName>>,
     /// The topic whose owner is the only host, once this host is.
     alone: Mutex<Option<Arc<Topic>>>,
     /// Brings what several hosts commit into the tables of this one.

@@ -37,7 +37,7 @@ const WHOLE: PartitionFacts = PartitionFacts { has_leader: true, replicas: 3, in
 fn topic(wanted: &Wanted) -> TopicFacts {
     let mut settings = known([("min.insync.replicas", "2"), ("unclean.leader.election.enable", "false")]);
     wanted.settings.iter().for_each(|(name, value)| set(&mut settings, name, Some(value)));
-    TopicFacts { is_internal: false, partitions: vec![WHOLE; 12], settings }
+    TopicFacts { is_internal: false, partitions: vec![WHOLE; 4], settings }
 }
 
 /// Three nodes and all topics, as docs/guarantees.md wants them.
@@ -329,12 +329,12 @@ fn what_may_not_be_read_is_unknown_and_not_fine() {
 fn topics_of_one_kind_are_as_wide_as_each_other() {
     let narrow = |name: &str| {
         let mut facts = good();
-        facts.topics.get_mut(name).expect("it is there").partitions.truncate(6);
+        facts.topics.get_mut(name).expect("it is there").partitions.truncate(2);
         facts
     };
     let fault = the_fault(&narrow(QUEUE));
-    assert_eq!((fault.grade, fault.setting, fault.value.as_str()), (Grade::Weak, "partitions", "6"));
-    assert_eq!((fault.of.as_slice(), fault.should_be.as_str()), (&[QUEUE.to_owned()][..], "12"));
+    assert_eq!((fault.grade, fault.setting, fault.value.as_str()), (Grade::Weak, "partitions", "2"));
+    assert_eq!((fault.of.as_slice(), fault.should_be.as_str()), (&[QUEUE.to_owned()][..], "4"));
     assert_eq!(the_fault(&narrow(DELAYED)).setting, "partitions");
     for name in ["p.a.b.c.compensate", "p.a.b.c.error", STATE, JOURNAL, TRIGGER] {
         assert_eq!(faults(&options(), &narrow(name)), [], "{name} need not be like another");
@@ -353,7 +353,7 @@ fn missing_topics_are_made_or_told() {
     let found = faults(&options, &facts);
     let [fault] = found.as_slice() else { panic!("one fault: {found:?}") };
     assert_eq!((fault.grade, fault.value.as_str()), (Grade::Broken, "2 missing"));
-    for line in ["--create --topic p.a.b.c.in --partitions 12", "--create --topic p.saga.state --partitions 12"] {
+    for line in ["--create --topic p.a.b.c.in --partitions 4", "--create --topic p.saga.state --partitions 4"] {
         assert!(fault.cure.contains(line), "{fault:?}");
     }
 }
