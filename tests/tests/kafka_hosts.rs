@@ -189,6 +189,23 @@ fn what_cannot_keep_its_promise_is_refused_with_the_reason() {
     refused(&Installation::empty(), &alone, &["host a works with these topics as one of several", "broker.prefix"]);
 }
 
+#[test]
+fn of_two_hosts_with_one_name_one_says_so_and_stops_and_the_other_works() {
+    let cluster = Cluster::shared();
+    let mut hosts = ["same", "other"].map(|name| host(cluster, "twins.", name, &STEPS));
+    hosts[1].terminate();
+    hosts[1].set_environment(&environment(cluster.bootstrap(), "twins.", "same"));
+    hosts[1].launch();
+    let complains = |host: &Host| host.log_tail().contains("lets only one of a name");
+    let stopped = until("one of the two has said so", || hosts.iter().position(complains));
+    until("it takes no more work", || (!hosts[stopped].api.is_ready()).then_some(()));
+    let stays = &hosts[1 - stopped];
+    until("the other one works", || stays.api.is_ready().then_some(()));
+    start(&stays.api, "alone", &json!({}));
+    check::status(&stays.api, "alone", "completed");
+    assert!(!complains(stays), "one of them is to stay");
+}
+
 /// What clients were told of their sagas.
 #[derive(Default)]
 struct Ledger {
