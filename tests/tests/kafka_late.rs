@@ -1,6 +1,7 @@
 //! Requests that arrive late. Goal: the end of a transaction whose answer did not come, or whose connection was lost,
 //! is never applied to a later transaction, and every saga is still done once. Method: a host under load on a cluster
-//! that it reaches by a way which holds single requests up; the cluster's own answers to them, then Apache's own client.
+//! that it reaches by a way which holds single requests up; the cluster's own answers to them, then Apache's own
+//! client.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The right to acknowledge a delivery, on its way to the unit that does. A service that fails before gives the delivery
-//! back, so that it comes again.
+//! The right to acknowledge a delivery, on its way to the unit that does. A service that fails before gives the
+//! delivery back, so that it comes again.
 
 use host_broker::Broker;
 use host_core::unit::Ack;

@@ -166,8 +166,8 @@ fn admit<'a>(saga: Option<&'a Saga>, envelope: &Envelope, redelivered: bool) -> 
     }
 }
 
-/// A message from beyond the step where the saga's own was last seen: its next one, if a foreign service had that one in
-/// its hands. Where we hold the saga's message ourselves, a second one would fork it.
+/// A message from beyond the step where the saga's own was last seen: its next one, if a foreign service had that one
+/// in its hands. Where we hold the saga's message ourselves, a second one would fork it.
 async fn comes_from_abroad(context: &Context, saga: &Saga) -> Result<bool, Error> {
     let (at, direction) = saga.at;
     let is_on_its_way = saga.call(at, direction).is_some_and(|call| call.state == CallState::Pending);

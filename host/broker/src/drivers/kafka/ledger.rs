@@ -137,6 +137,12 @@ impl Ledger {
         self.end().saturating_sub(self.read_end) > OWN_AHEAD_MAX
     }
 
+    /// Messages that lie behind what was read and are at hand, or done, all the same.
+    pub(super) fn known_ahead(&self) -> u64 {
+        let others = self.done_ahead.iter().filter(|offset| !self.own.contains(offset)).count();
+        (self.own.len() + others) as u64
+    }
+
     /// Everything before this was read.
     pub(super) fn read_end(&self) -> u64 {
         self.read_end
@@ -241,7 +247,9 @@ mod tests {
         let mut after = resumed(&ledger);
         let read: Vec<_> = [11, 12, 13].into_iter().map(|offset| after.read(offset)).collect();
         assert_eq!(read, [Read::Again, Read::Done, Read::New]);
+        assert_eq!(ledger.known_ahead(), 2, "one is at hand, and one done");
         let read: Vec<_> = [11, 12, 13, 14].into_iter().map(|offset| ledger.read(offset)).collect();
+        assert_eq!(ledger.known_ahead(), 0);
         assert_eq!(read, [Read::New, Read::Done, Read::Own, Read::New]);
         [11, 13, 14].into_iter().for_each(|offset| ledger.done(offset));
         assert_eq!((ledger.position(), &*ledger.text()), (15, ""));

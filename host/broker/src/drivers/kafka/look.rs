@@ -39,6 +39,9 @@ const REMOVE_MIN: u64 = 1_000;
 const DECIDED_MAX: Duration = Duration::from_secs(2);
 const DECIDED_PAUSE: Duration = Duration::from_millis(5);
 
+/// How long who looks at counts waits for delayed messages that are on their way back.
+const DELAYED_MAX: Duration = Duration::from_secs(1);
+
 /// Work queues that are no step's are consumed by this group.
 const QUEUE_GROUP: &str = "saga";
 
@@ -58,6 +61,9 @@ impl Shared {
         exactness: Exactness,
         is_wanted: impl Fn(&TopicName) -> bool,
     ) -> Result<Vec<TopicState>, Error> {
+        if exactness == Exactness::ForPeople {
+            self.wait_for_delayed();
+        }
         let mut counts: BTreeMap<TopicName, i32> = self.cluster.topics()?.into_iter().collect();
         for name in self.open_topics().into_iter().chain(self.delays.topics()) {
             counts.entry(name).or_insert(0);
@@ -65,6 +71,21 @@ impl Shared {
         counts.retain(|name, _| !is_internal(name) && is_wanted(name));
         let states = counts.iter().map(|(name, &partition_count)| self.topic_state(name, partition_count, exactness));
         states.filter_map(Result::transpose).collect()
+    }
+
+    /// Delayed messages are counted that are at hand. What this host publishes faster than it reads it back is not, for
+    /// a moment.
+    fn wait_for_delayed(&self) {
+        let since = Instant::now();
+        let is_behind = |topic: Arc<Topic>| {
+            let state = topic.state.lock();
+            state.seats.iter().any(|seat| seat.parts.values().any(|part| !part.is_current))
+        };
+        while since.elapsed() < DELAYED_MAX
+            && delays::topics().into_iter().filter_map(|name| self.topic(&name)).any(is_behind)
+        {
+            thread::sleep(DECIDED_PAUSE);
+        }
     }
 
     /// None for a topic of which nothing was ever there.
@@ -144,8 +165,9 @@ impl Shared {
             (seats, away(batch, name))
         });
         for seat in &mut seats {
-            for (partition, from) in std::mem::take(&mut seat.behind) {
-                seat.lag += self.looker.count_behind(name, partition, from, exact_max)?;
+            for Behind { partition, from, known_ahead } in std::mem::take(&mut seat.behind) {
+                let count = self.looker.count_behind(name, partition, from, exact_max)?;
+                seat.lag += count.saturating_sub(known_ahead);
             }
             if let Some(consumer) = &mut seat.consumer {
                 consumer.lag = seat.lag;
@@ -430,21 +452,33 @@ struct SeatState {
     /// Messages that are here and not done; those that are not read yet are added by looking.
     lag: u64,
     oldest_at: Option<Timestamp>,
-    /// Partitions that are not read to their end, and from where.
-    behind: Vec<(i32, u64)>,
+    behind: Vec<Behind>,
+}
+
+/// A partition that is not read to its end.
+struct Behind {
+    partition: i32,
+    /// Nothing from here on was read.
+    from: u64,
+    /// Messages from there on that are counted already, or done.
+    known_ahead: u64,
 }
 
 impl SeatState {
     fn of(seat: &Seat) -> Self {
         let out = seat.window.consumer_out_count() as u64;
         let consumer = || ConsumerState { group: seat.asked.clone(), in_flight_count: out, lag: 0 };
-        let behind = seat.parts.iter().filter(|(_, part)| !part.has_caught_up());
+        let behind = seat.parts.iter().filter(|(_, part)| !part.has_caught_up()).map(|(&partition, part)| Behind {
+            partition,
+            from: part.ledger.read_end(),
+            known_ahead: part.ledger.known_ahead(),
+        });
         Self {
             consumer: seat.has_consumer().then(consumer),
             part_count: i32::try_from(seat.parts.len()).unwrap_or(i32::MAX),
             lag: seat.window.messages().count() as u64,
             oldest_at: seat.window.messages().map(|(_, held)| held.published_at).min(),
-            behind: behind.map(|(&partition, part)| (partition, part.ledger.read_end())).collect(),
+            behind: behind.collect(),
         }
     }
 }

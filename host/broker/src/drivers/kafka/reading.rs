@@ -26,8 +26,8 @@ const LOOKERS: &str = "saga.lookers";
 /// Pause between two looks for what came.
 const LOOK_PAUSE: Duration = Duration::from_millis(100);
 
-/// Offsets of a partition that are read to count messages since the last look; of more it is told how many offsets there
-/// are, marks of transactions included.
+/// Offsets of a partition that are read to count messages since the last look; of more it is told how many offsets
+/// there are, marks of transactions included.
 pub(super) const COUNT_MAX: u64 = 20_000;
 
 /// A record that was read.

@@ -20,7 +20,8 @@ pub(super) const NO_BOUND: &str = "9223372036854775807";
 /// room is left for what it adds itself.
 const RECORDS_MAX: usize = 9_000;
 
-/// How long it can be read of a row that it was removed: a host that was away for longer would keep the row in its tables.
+/// How long it can be read of a row that it was removed: a host that was away for longer would keep the row in its
+/// tables.
 const REMOVALS_KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
 
 /// Names of one kind that a text tells before it says how many more there are.
@@ -300,7 +301,8 @@ what they must be:
 cleanup.policy=delete, max.message.bytes=4194304, message.timestamp.after.max.ms=9223372036854775807, \
 message.timestamp.type=CreateTime, retention.bytes=-1, retention.ms=-1
   p.saga.state, for rows of which the last of each key is kept: 6 partitions, 3 copies, cleanup.policy=compact, \
-delete.retention.ms=2592000000, max.message.bytes=4194304, message.timestamp.after.max.ms=9223372036854775807, message.timestamp.type=CreateTime
+delete.retention.ms=2592000000, max.message.bytes=4194304, \
+message.timestamp.after.max.ms=9223372036854775807, message.timestamp.type=CreateTime
   p.saga.host, empty; who owns its one partition is the host: 1 partition, 3 copies, ";
         assert!(text.starts_with(expected), "{text}");
         let lines: Vec<&str> = text.lines().skip_while(|line| *line != "to make them:").skip(1).collect();
