@@ -36,7 +36,7 @@ const ROUGH_COUNT_MAX: u64 = 100;
 const REMOVE_MIN: u64 = 1_000;
 
 /// How long a transaction of somebody else may keep a question waiting, and how often it is looked whether it is over.
-const DECIDED_MAX: Duration = Duration::from_secs(2);
+const DECIDED_MAX: Duration = Duration::from_secs(1);
 const DECIDED_PAUSE: Duration = Duration::from_millis(5);
 
 /// How long who looks at counts waits for delayed messages that are on their way back.
@@ -143,6 +143,7 @@ impl Shared {
         let mut oldest_at = pending.first().map(|(at, _)| *at);
         let mut was_used = count > 0;
         for partition in 0..partition_count {
+            self.settle(name, partition)?;
             let tally = self.looker.tally(name, partition, 0)?;
             count += tally.count;
             oldest_at = earlier(oldest_at, tally.oldest_at);
@@ -202,6 +203,7 @@ impl Shared {
         for partition in 0..partition_count {
             let ledger = usize::try_from(partition).ok().and_then(|index| ledgers.get(index));
             let start = ledger.map_or(0, Ledger::position).max(from);
+            self.settle(name, partition)?;
             let (_, high) = self.looker.ends(name, partition)?;
             end = end.max(high);
             if start >= high {
@@ -314,6 +316,12 @@ impl Shared {
         Ok(is_waiting)
     }
 
+    /// What was committed can be read a moment later only, when the marks of the transaction are written. For one that
+    /// does not end nobody waits long: what is behind it is seen when it has.
+    fn settle(&self, name: &TopicName, place: i32) -> Result<(), Error> {
+        self.is_decided(name, place).map(|_| ())
+    }
+
     /// Wait until nothing of a partition that is there now is undecided. False if that takes long.
     fn is_decided(&self, name: &TopicName, place: i32) -> Result<bool, Error> {
         let named = (self.options.prefixed(name.as_str()), place);
@@ -401,6 +409,7 @@ impl Shared {
         let mut ends = Vec::new();
         let share = bytes_max / u64::try_from(partition_count.max(1)).unwrap_or(1);
         for partition in 0..partition_count {
+            self.settle(name, partition)?;
             let tally = self.looker.tally(name, partition, 0)?;
             let is_old = tally.oldest_at.is_some_and(|at| now.since(at) >= age_max);
             // Large logs are the cluster's to cut, by the segment.
