@@ -1,5 +1,5 @@
 //! A burst on a cluster: a foreign producer puts it on the topic of a first step while no host runs, then hosts drain
-//! it. How fast they do, in batches of what size, and what that takes of memory.
+//! it. How fast they do, and what that takes of memory.
 
 use std::process::Command;
 use std::time::Instant;
