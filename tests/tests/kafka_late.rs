@@ -1,18 +1,19 @@
 //! Requests that arrive late. Goal: the end of a transaction whose answer did not come, or whose connection was lost,
-//! is never applied to a later transaction, and every saga is still done once. Method: a host under load on a cluster
+//! is never applied to a later transaction; positions are never committed of a partition that is another host's by
+//! then; and every saga is still done once. Method: a host under load on a cluster
 //! that it reaches by a way which holds single requests up; the cluster's own answers to them, then Apache's own
 //! client.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use saga_tests::check::until;
 use saga_tests::crowd::{Ends, Told, client, hold_to_account};
 use saga_tests::host::Host;
-use saga_tests::installation::Installation;
+use saga_tests::installation::{Installation, instrument_address};
 use saga_tests::kafka::Cluster;
 use saga_tests::kafka::judge::judge;
-use saga_tests::kafka::strait::{Hold, Strait};
+use saga_tests::kafka::strait::{Hold, Request, Strait};
 
 /// Until then a transaction is to be over.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
@@ -43,7 +44,7 @@ fn hold_up(host: &Host, strait: &Strait, told: &Told, (rounds, hold, late_by): H
         for round in 1..=rounds {
             let before = told.acknowledged_count();
             until("the crowd goes on", || (told.acknowledged_count() > before + 20).then_some(()));
-            strait.hold_next(hold, late_by);
+            strait.hold_next(Request::End, hold, late_by);
             until("a late request was answered", || (strait.answers().len() == known + round).then_some(()));
         }
         let before = told.acknowledged_count();
@@ -69,4 +70,72 @@ fn the_end_of_a_transaction_that_comes_late_is_refused_and_everything_is_done_on
         let started = judge(&cluster, &prefix.replace('.', "\\."));
         assert!(started >= told.acknowledged_count(), "{started}");
     }
+}
+
+#[test]
+fn a_transaction_during_which_a_partition_went_to_another_host_does_not_happen() {
+    // The positions of one group take so long that what the host has of the other one is given up meanwhile.
+    const LATE_BY: Duration = Duration::from_secs(16);
+    let (cluster, strait) = Cluster::start_behind_strait();
+    let several = |name: &'static str, steps: &[&str]| {
+        let installation = Installation::with_stateless_instruments(steps);
+        installation.use_case("play", &["one", "two", "three"], "");
+        let environment = [
+            ("SAGA_BROKER_KIND", "kafka"),
+            ("SAGA_BROKER_BOOTSTRAP", strait.address()),
+            ("SAGA_BROKER_PREFIX", "went."),
+            ("SAGA_BROKER_HOSTS", "several"),
+            ("SAGA_BROKER_PARTITIONS", "6"),
+            ("SAGA_BROKER_TRANSACTION_TIMEOUT", "30s"),
+            ("SAGA_HOST_NAME", name),
+        ];
+        Host::start_with(installation, &environment)
+    };
+    let host = several("a", &["one", "two", "three"]);
+    let (started, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    // A host that begins waits for whatever is undecided, so this one is there already.
+    let other = several("b", &["one"]);
+    std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
+        // Each at a pace of its own, so that batches hold sagas at every step, on their way there and back.
+        for name in 0..40 {
+            let (api, started, stop) = (&host.api, &started, &stop);
+            scope.spawn(move || {
+                let mut random = fastrand::Rng::with_seed(name);
+                for number in 0.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let id = format!("c{name}-{number}");
+                    let body = if number % 4 == 0 { "{}" } else { "{\"three\":{\"reject\":\"no\"}}" };
+                    let answer = api.post("/v1/use-cases/play/sagas", &[("global-id", &id)], body);
+                    started.fetch_add(answer.is_ok_and(|answer| answer.status == 202).into(), Ordering::Relaxed);
+                    std::thread::sleep(Duration::from_millis(random.u64(..15)));
+                }
+            });
+        }
+        let goes_on = |what: &str| {
+            let before = started.load(Ordering::Relaxed);
+            until(what, || (started.load(Ordering::Relaxed) > before + 200).then_some(()));
+        };
+        goes_on("the crowd goes on");
+        // Groups are told in the order of their names: this one before `test.instrument.two`.
+        strait.hold_next(Request::Positions("test.instrument.three"), Hold::Silence, LATE_BY);
+        until("positions are held up", || (!strait.is_waiting()).then_some(()));
+        let (two, source) = (instrument_address("two"), Installation::with_stateless_instruments(&["two"]));
+        other.installation.manifest(&two, &source.manifest_text(&two));
+        other.installation.plugin(&two, &source.plugin_bytes(&two));
+        until("they came through", || (strait.late_positions_count() == 1).then_some(()));
+        goes_on("the crowd goes on at the end");
+    });
+    until("nothing is under way", || {
+        let count = host.api.list("status=running").len() + host.api.list("status=compensating").len();
+        (count == 0).then_some(())
+    });
+    assert_eq!(host.api.errors(), Vec::<serde_json::Value>::new());
+    for mut host in [host, other] {
+        host.terminate();
+    }
+    let known = judge(&cluster, "went\\.");
+    assert!(known >= started.into_inner(), "{known}");
 }

@@ -1,12 +1,13 @@
-//! A way to the only node of a cluster on which requests that end a transaction can be held up: they arrive, but late.
-//! What the node answers to a late one is kept, so that a test can tell whether it was applied.
+//! A way to the only node of a cluster on which requests of a transaction can be held up: they arrive, but late. What
+//! the node answers to a late end of one is kept, so that a test can tell whether it was applied.
 //!
 //! A request is a length, then its kind, its version and a number by which the answer is known again; an answer is a
-//! length and that number, and here then a span of time and an error code.
+//! length and that number, and to an end then a span of time and an error code.
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +17,17 @@ use crate::host::free_port;
 
 /// The kind of a request that ends a transaction.
 const END_TXN: i16 = 26;
+
+/// The kind of a request that commits positions of a group in a transaction.
+const TXN_OFFSET_COMMIT: i16 = 28;
+
+/// What may be held up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    End,
+    /// Those of this group.
+    Positions(&'static str),
+}
 
 /// What becomes of the connection of a request that is held up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +41,7 @@ pub enum Hold {
 /// A request to hold up.
 #[derive(Debug, Clone, Copy)]
 struct Order {
+    request: Request,
     hold: Hold,
     late_by: Duration,
 }
@@ -36,8 +49,10 @@ struct Order {
 #[derive(Debug, Default)]
 struct Shared {
     order: Mutex<Option<Order>>,
-    /// The error codes that late requests were answered with; 0 is none.
+    /// The error codes that late ends were answered with; 0 is none.
     answers: Mutex<Vec<i16>>,
+    /// How many late positions were passed on.
+    late_positions_count: AtomicUsize,
 }
 
 /// The way.
@@ -73,12 +88,22 @@ impl Strait {
         &self.address
     }
 
-    /// Hold the next end of a transaction up for so long.
-    pub fn hold_next(&self, hold: Hold, late_by: Duration) {
-        *self.shared.order.lock().expect("no way panicked") = Some(Order { hold, late_by });
+    /// Hold the next such request up for so long.
+    pub fn hold_next(&self, request: Request, hold: Hold, late_by: Duration) {
+        *self.shared.order.lock().expect("no way panicked") = Some(Order { request, hold, late_by });
     }
 
-    /// What late requests were answered with so far.
+    /// Whether a request is still to come that is to be held up.
+    pub fn is_waiting(&self) -> bool {
+        self.shared.order.lock().expect("no way panicked").is_some()
+    }
+
+    /// How many late positions came through so far.
+    pub fn late_positions_count(&self) -> usize {
+        self.shared.late_positions_count.load(Ordering::Relaxed)
+    }
+
+    /// What late ends were answered with so far.
     pub fn answers(&self) -> Vec<i16> {
         self.shared.answers.lock().expect("no way panicked").clone()
     }
@@ -95,11 +120,11 @@ fn pass(mut client: TcpStream, node_port: u16, shared: &Arc<Shared>) -> io::Resu
         thread::spawn(move || pass_back(node, client, &shared, &late))
     };
     while let Ok(request) = frame(&mut client) {
-        let order = match i16::from_be_bytes([request[4], request[5]]) {
-            END_TXN => shared.order.lock().expect("no way panicked").take(),
-            _ => None,
-        };
-        if let Some(order) = order {
+        let order = shared.order.lock().expect("no way panicked").take_if(|order| is_such(&request, order.request));
+        if let Some(order) = order.filter(|order| order.request != Request::End) {
+            thread::sleep(order.late_by);
+            shared.late_positions_count.fetch_add(1, Ordering::Relaxed);
+        } else if let Some(order) = order {
             late.lock().expect("no way panicked").insert([request[8], request[9], request[10], request[11]]);
             if order.hold == Hold::Cut {
                 client.shutdown(Shutdown::Both)?;
@@ -115,6 +140,14 @@ fn pass(mut client: TcpStream, node_port: u16, shared: &Arc<Shared>) -> io::Resu
     node.shutdown(Shutdown::Both)?;
     let _ = back.join();
     Ok(())
+}
+
+fn is_such(frame: &[u8], wanted: Request) -> bool {
+    match (i16::from_be_bytes([frame[4], frame[5]]), wanted) {
+        (END_TXN, Request::End) => true,
+        (TXN_OFFSET_COMMIT, Request::Positions(group)) => frame.windows(group.len()).any(|at| at == group.as_bytes()),
+        _ => false,
+    }
 }
 
 /// Answers go to the client as long as it listens, and those to late requests are looked at.

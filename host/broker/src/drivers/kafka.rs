@@ -4,6 +4,7 @@
 //! written, so that a run of steps on one host costs one transaction. The transaction holds every message, every
 //! journal record and the positions of every group concerned; a crash before its commit leaves nothing of it.
 
+mod asking;
 mod catch_up;
 mod clients;
 mod cluster;

@@ -11,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use host_core::time::Timestamp;
 use parking_lot::{Condvar, Mutex};
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
-use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 
+use super::asking;
 use super::cluster::ANSWER_MAX;
 use super::copies::{COPIED, Ends};
 use super::follow::{self, Follow};
@@ -167,6 +168,8 @@ impl Look {
                 Err(error) if since.elapsed() < ANSWER_MAX => {
                     tracing::debug!(%error, "how far the journal is will be asked again");
                     thread::sleep(READ_PAUSE);
+                    asking::learn_leaders(self.all.client());
+                    asking::learn_leaders(self.committed.client());
                 }
                 made => return made,
             }
@@ -202,26 +205,11 @@ impl Look {
         Ok(())
     }
 
-    /// Where partitions end, as this client sees it. One request a node of the cluster.
+    /// Where partitions end, as this client sees it.
     fn ends(&self, client: &BaseConsumer<Voice>, places: &[(&'static str, i32)]) -> Result<Ends, Error> {
-        let mut list = TopicPartitionList::new();
-        for &(topic, partition) in places {
-            // This stands for the latest, where times are asked for.
-            let added = list.add_partition_offset(self.name(topic), partition, Offset::End);
-            added.map_err(|error| Error::cluster(DOING, &error))?;
-        }
-        let found = client.offsets_for_times(list, ANSWER_MAX).map_err(|error| Error::cluster(DOING, &error))?;
-        let mut ends = Ends::new();
-        for element in found.elements() {
-            element.error().map_err(|error| Error::cluster(DOING, &error))?;
-            let end = element.offset().to_raw().and_then(|end| u64::try_from(end).ok());
-            let topic = COPIED.into_iter().find(|topic| self.name(topic) == element.topic());
-            let (Some(end), Some(topic)) = (end, topic) else {
-                return Err(Error::cluster(DOING, &format!("it did not say where {} ends", element.topic())));
-            };
-            ends.insert((topic, element.partition()), end);
-        }
-        Ok(ends)
+        let named = places.iter().map(|&(topic, partition)| (self.name(topic), partition));
+        let ends = asking::ends(client, named).map_err(|error| Error::cluster(DOING, &error))?;
+        Ok(places.iter().copied().zip(ends).collect())
     }
 
     /// Behind the last committed record before each of these ends that the tables do not hold; of partitions of one

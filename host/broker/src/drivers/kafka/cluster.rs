@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use host_core::id::TopicName;
 use parking_lot::Mutex;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::asking;
 use super::options::KafkaOptions;
 use super::voice::Voice;
 use super::wanted::{self, Wanted};
@@ -107,17 +108,9 @@ impl Cluster {
     /// The hosts that are members of a group, by their names. Blocks.
     pub(super) fn members(&self, group: &str) -> Result<Vec<String>, Error> {
         let name = self.options.prefixed(group);
-        let since = Instant::now();
-        let groups = loop {
-            match self.admin.inner().fetch_group_list(Some(&name), ANSWER_MAX) {
-                Ok(groups) => break groups,
-                // The coordinator of a group that was just made, or whose node just went, is there in a moment.
-                Err(error) if seeks_coordinator(&error) && since.elapsed() < ANSWER_MAX => {
-                    std::thread::sleep(MADE_PAUSES[0]);
-                }
-                Err(error) => return Err(Error::cluster(&format!("asking who is in group {name}"), &error)),
-            }
-        };
+        let groups = asking::insist(self.admin.inner(), format_args!("asking who is in group {name}"), || {
+            self.admin.inner().fetch_group_list(Some(&name), ANSWER_MAX)
+        })?;
         let members = groups.groups().iter().filter(|found| found.name() == name).flat_map(|found| found.members());
         Ok(members.map(|member| member.client_id().to_owned()).collect())
     }
@@ -222,17 +215,6 @@ impl Cluster {
         let cure = format!("{reason}; {}", wanted::told(&self.options.bootstrap, missing));
         Error::TopicsMissing { topics, cure }
     }
-}
-
-fn seeks_coordinator(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::CoordinatorLoadInProgress
-                | RDKafkaErrorCode::CoordinatorNotAvailable
-                | RDKafkaErrorCode::NotCoordinator
-        )
-    )
 }
 
 /// A topic as it is now.

@@ -4,7 +4,7 @@
 //! Rebalances are cooperative: only partitions that come or go are touched. One that goes is read no more, what is out
 //! of it may come to its end and be committed, and then it is given up.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -94,13 +94,31 @@ impl ConsumerContext for Rebalances {
         let places = list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
         match error {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.told.lock().push_back(Told::Assigned(places)),
-            _ if self.is_closing.load(Ordering::Acquire) => {
-                // Nobody reads any more who could answer later.
-                if let Err(error) = consumer.incremental_unassign(list) {
-                    tracing::debug!(%error, "partitions were gone already");
-                }
-            }
             _ => self.told.lock().push_back(Told::Revoked(places)),
+        }
+        // Nobody reads any more who could answer later.
+        if self.is_closing.load(Ordering::Acquire) {
+            self.decline(consumer);
+        }
+    }
+}
+
+impl Rebalances {
+    /// Answer what was told without taking it up: a client that waits for an answer cannot be closed.
+    fn decline(&self, consumer: &BaseConsumer<Self>) {
+        while let Some(told) = self.told.lock().pop_front() {
+            let mut list = TopicPartitionList::new();
+            let (Told::Assigned(places) | Told::Revoked(places)) = &told;
+            for (topic, partition) in places {
+                list.add_partition(topic, *partition);
+            }
+            let declined = match told {
+                Told::Assigned(_) => consumer.incremental_assign(&list),
+                Told::Revoked(_) => consumer.incremental_unassign(&list),
+            };
+            if let Err(error) = declined {
+                tracing::debug!(%error, "partitions were gone already");
+            }
         }
     }
 }
@@ -119,10 +137,12 @@ impl Group {
         Ok(member)
     }
 
-    /// By which the coordinator knows this member in its generation.
-    pub(super) fn metadata(&self) -> Option<ConsumerGroupMetadata> {
-        let member = self.member.lock().clone();
-        member.and_then(|member| member.group_metadata())
+    /// By which the coordinator knows this member in its generation. None while it is none: what the client names then
+    /// has no generation, and nobody would check it.
+    pub(super) fn membership(&self) -> Option<ConsumerGroupMetadata> {
+        let member = self.member.lock().clone()?;
+        let metadata = member.group_metadata()?;
+        (!member.assignment_lost()).then_some(metadata)
     }
 
     /// Read this topic as well.
@@ -213,9 +233,16 @@ impl Reader {
                 self.join_again(&error);
             }
         }
-        self.client.context().is_closing.store(true, Ordering::Release);
         self.queues.clear();
-        self.client.unsubscribe();
+        self.close();
+        // The last who has it leaves the group, and each group is left by its own thread.
+        *self.group.member.lock() = None;
+    }
+
+    /// Nothing that this client is told is taken up any more.
+    fn close(&self) {
+        self.client.context().is_closing.store(true, Ordering::Release);
+        self.client.context().decline(&self.client);
     }
 
     /// The cluster has put this member out: what it had is another's, and a new client takes its place. It may have
@@ -228,10 +255,10 @@ impl Reader {
             return self.shared.fail(Error::Namesake { host_name: self.shared.options.host_name.clone() });
         }
         tracing::warn!(%error, group = self.group.name, "the cluster has put this host out of a group, which it joins again");
-        self.client.context().is_closing.store(true, Ordering::Release);
         for queue in std::mem::take(&mut self.queues) {
             self.shared.lose(&queue.topic, queue.seat, queue.partition);
         }
+        self.close();
         self.subscribed.clear();
         match self.group.join(&self.shared.options) {
             Ok(client) => self.client = client,
@@ -314,14 +341,19 @@ impl Reader {
         loop {
             let told = self.client.context().told.lock().pop_front();
             match told {
-                Some(Told::Assigned(places)) => self.assigned(&places),
+                Some(Told::Assigned(places)) => {
+                    if !self.assigned(&places) {
+                        return self.client.context().told.lock().push_front(Told::Assigned(places));
+                    }
+                }
                 Some(Told::Revoked(places)) => self.revoked(&places),
                 None => return,
             }
         }
     }
 
-    fn assigned(&mut self, places: &[(String, i32)]) {
+    /// False if it cannot be taken up any more, and is not answered.
+    fn assigned(&mut self, places: &[(String, i32)]) -> bool {
         let mut list = TopicPartitionList::new();
         places.iter().for_each(|(topic, partition)| {
             list.add_partition(topic, *partition);
@@ -329,11 +361,10 @@ impl Reader {
         let committed = loop {
             match self.client.committed_offsets(list.clone(), ANSWER_MAX) {
                 Ok(committed) => break committed,
-                Err(error) if self.shared.is_stopped() => return tracing::debug!(%error, "ending"),
                 Err(error) => {
                     self.complain(error);
-                    if self.put_out_by.is_some() {
-                        return;
+                    if self.put_out_by.is_some() || self.shared.is_stopped() {
+                        return false;
                     }
                     thread::sleep(RETRY_PAUSE);
                 }
@@ -365,18 +396,23 @@ impl Reader {
         }
         self.tell_ends(places);
         tracing::debug!(group = self.group.name, count = places.len(), "partitions came");
+        true
     }
 
     /// Where these partitions end now, committed or not: what is read from there on came while they were ours.
     fn tell_ends(&self, places: &[(String, i32)]) {
-        let ends = match self.shared.looker.ends_of_all(places) {
-            Ok(ends) => ends,
+        if places.is_empty() {
+            return;
+        }
+        let named = places.iter().map(|(name, partition)| (name.as_str(), *partition));
+        let ends: HashMap<_, _> = match self.shared.looker.ends_of_all(named.clone()) {
+            Ok(ends) => named.zip(ends).collect(),
             // Their ends are seen when nothing comes for a moment.
             Err(error) => return tracing::debug!(%error, group = self.group.name, "ends are not known"),
         };
         for queue in &self.queues {
             let name = self.shared.options.prefixed(queue.topic.name.as_str());
-            if let Some(&end) = ends.get(&(name, queue.partition))
+            if let Some(&end) = ends.get(&(name.as_str(), queue.partition))
                 && let Some(part) = queue.topic.state.lock().part(queue.seat, queue.partition)
             {
                 part.first_end = Some(end);

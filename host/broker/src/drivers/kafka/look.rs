@@ -324,9 +324,7 @@ impl Shared {
 
     /// Wait until nothing of a partition that is there now is undecided. False if that takes long.
     fn is_decided(&self, name: &TopicName, place: i32) -> Result<bool, Error> {
-        let named = (self.options.prefixed(name.as_str()), place);
-        let ends = self.looker.ends_of_all(std::slice::from_ref(&named))?;
-        let Some(&end) = ends.get(&named) else { return Ok(false) };
+        let end = self.looker.uncommitted_end(name, place)?;
         let since = Instant::now();
         while self.looker.ends(name, place)?.1 < end {
             if since.elapsed() > DECIDED_MAX {

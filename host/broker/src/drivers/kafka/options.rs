@@ -125,6 +125,8 @@ impl KafkaOptions {
             .set("reconnect.backoff.ms", "20")
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.nagle.disable", "true")
+            // Minutes, if not said: for so long a partition stays lost to whoever asked while it had no leader.
+            .set("topic.metadata.refresh.interval.ms", "30000")
             .set("allow.auto.create.topics", "false")
             .set("message.max.bytes", self.message_bytes_max.to_string());
         if self.oauth_token_file.is_some() {

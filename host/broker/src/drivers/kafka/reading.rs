@@ -9,10 +9,11 @@ use host_core::id::TopicName;
 use host_core::time::Timestamp;
 use parking_lot::Mutex;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::asking;
 use super::cluster::ANSWER_MAX;
 use super::ledger::Ledger;
 use super::options::KafkaOptions;
@@ -95,22 +96,21 @@ impl Looker {
         })
     }
 
-    /// Where partitions end, whatever of them is committed, by their names in the cluster.
-    pub(super) fn ends_of_all(&self, places: &[(String, i32)]) -> Result<HashMap<(String, i32), u64>, Error> {
-        const DOING: &str = "asking where partitions end";
-        let mut list = TopicPartitionList::new();
-        for (name, partition) in places {
-            // This stands for the latest, where times are asked for.
-            let added = list.add_partition_offset(name, *partition, Offset::End);
-            added.map_err(|error| Error::cluster(DOING, &error))?;
-        }
-        let found = self.uncommitted.offsets_for_times(list, ANSWER_MAX);
-        let found = found.map_err(|error| Error::cluster(DOING, &error))?;
-        let ends = found.elements().into_iter().filter(|element| element.error().is_ok()).filter_map(|element| {
-            let end = u64::try_from(element.offset().to_raw()?).ok()?;
-            Some(((element.topic().to_owned(), element.partition()), end))
-        });
-        Ok(ends.collect())
+    /// Where a partition ends, whatever of it is committed.
+    pub(super) fn uncommitted_end(&self, topic: &TopicName, partition: i32) -> Result<u64, Error> {
+        let name = self.options.prefixed(topic.as_str());
+        let doing = format_args!("asking where partition {partition} of topic {name} ends");
+        let place = std::iter::once((name.as_str(), partition));
+        let ends = asking::insist(self.uncommitted.client(), doing, || self.ends_of_all(place.clone()))?;
+        Ok(ends[0])
+    }
+
+    /// The same of several, by their names in the cluster. Asked once.
+    pub(super) fn ends_of_all<'a>(
+        &self,
+        places: impl Iterator<Item = (&'a str, i32)> + Clone,
+    ) -> Result<Vec<u64>, KafkaError> {
+        asking::ends(&self.uncommitted, places)
     }
 
     /// The committed messages of a partition from an offset on, as long as `more` wants them.
@@ -152,17 +152,11 @@ impl Looker {
     /// First offset that is there, and the one behind the last.
     pub(super) fn ends(&self, topic: &TopicName, partition: i32) -> Result<(u64, u64), Error> {
         let name = self.options.prefixed(topic.as_str());
-        let since = Instant::now();
-        loop {
-            let ends = self.client.lock().fetch_watermarks(&name, partition, ANSWER_MAX);
-            match ends {
-                Ok((low, high)) => {
-                    return Ok((u64::try_from(low).unwrap_or_default(), u64::try_from(high).unwrap_or_default()));
-                }
-                Err(error) if seeks_leader(&error) && since.elapsed() < ANSWER_MAX => std::thread::sleep(LOOK_PAUSE),
-                Err(error) => return Err(Error::cluster(&format!("asking for the ends of topic {name}"), &error)),
-            }
-        }
+        let client = self.client.lock().clone();
+        let (low, high) = asking::insist(client.client(), format_args!("asking for the ends of topic {name}"), || {
+            client.fetch_watermarks(&name, partition, ANSWER_MAX)
+        })?;
+        Ok((u64::try_from(low).unwrap_or_default(), u64::try_from(high).unwrap_or_default()))
     }
 
     /// Messages of a partition from where a reader of it is; of more than `exact_max` how many offsets there are. Each
@@ -242,7 +236,7 @@ impl Looker {
         for partition in 0..partition_count {
             list.add_partition(&name, partition);
         }
-        let committed = asker.committed_offsets(list, ANSWER_MAX).map_err(|error| Error::cluster(&doing(), &error))?;
+        let committed = asking::insist(asker.client(), doing(), || asker.committed_offsets(list.clone(), ANSWER_MAX))?;
         let ledgers = committed.elements().into_iter().map(|element| {
             let position = element.offset().to_raw().and_then(|offset| u64::try_from(offset).ok()).unwrap_or_default();
             Ledger::resume(position, element.metadata()).map_err(|error| Error::cluster(&doing(), &error))
@@ -259,14 +253,6 @@ impl Looker {
         askers.insert(group.to_owned(), asker.clone());
         Ok(asker)
     }
-}
-
-/// A topic that was just made, or a leader that just went: the next one is there in a moment.
-fn seeks_leader(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::NotLeaderForPartition | RDKafkaErrorCode::LeaderNotAvailable)
-    )
 }
 
 /// A client that sees what is not committed yet.

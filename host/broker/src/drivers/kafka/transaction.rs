@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use host_core::id::TopicName;
 use host_core::time::Timestamp;
 use host_core::unit::Message;
+use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer as _};
@@ -23,6 +24,7 @@ use super::partitioner::partition;
 use super::producers::Client;
 use super::record;
 use super::shared::Shared;
+use super::topic::Topic;
 use crate::Error;
 
 /// Pause between two looks for what was acknowledged: rdkafka's own wait is a hundred milliseconds long.
@@ -112,8 +114,11 @@ fn make(
     client.begin_transaction().map_err(|error| (aborted("beginning a transaction", &error), false))?;
     let deadline = Instant::now() + shared.options.transaction_timeout;
     let offsets = send_all(shared, producer, batch, extras, now, deadline).map_err(|failed| (failed, true))?;
+    // Asked for before it is looked whether the partitions are still this host's, never after: the cluster looks at the
+    // generation only, and would take positions under a later one, in which they are another's.
+    let members = Members::of(shared, batch).map_err(|failed| (failed, true))?;
     let applied = Applied::apply(batch, &offsets).map_err(|failed| (failed, true))?;
-    let result = send_positions(shared, producer, &applied.positions).and_then(|()| commit(producer, deadline));
+    let result = send_positions(shared, producer, &members, &applied).and_then(|()| commit(producer, deadline));
     match result {
         Ok(()) => {
             applied.keep(shared);
@@ -251,15 +256,46 @@ fn collect(producer: &Client, offsets: &mut Offsets, deadline: Instant) -> Resul
     }
 }
 
-/// A partition as a group sees it.
-type Place = (String, String, i32);
+/// As which member of each group this host settles a batch, by the group's name.
+struct Members(BTreeMap<String, ConsumerGroupMetadata>);
+
+impl Members {
+    fn of(shared: &Shared, batch: &Batch) -> Result<Self, Failed> {
+        let seats: BTreeMap<_, _> =
+            batch.dones.iter().map(|done| ((Arc::as_ptr(&done.topic), done.tenure.seat), done)).collect();
+        let mut members = BTreeMap::new();
+        for done in seats.into_values() {
+            let group = group_of(done);
+            let outside = || Failed::Rebalanced(format!("this host is no member of group {group} at the moment"));
+            let member = shared.group(&group).and_then(|group| group.membership()).ok_or_else(outside)?;
+            members.insert(group, member);
+        }
+        Ok(Self(members))
+    }
+}
+
+/// A partition as a seat has it.
+fn place_of(done: &Done) -> (*const Topic, usize, i32) {
+    (Arc::as_ptr(&done.topic), done.tenure.seat, done.held.partition)
+}
+
+fn group_of(done: &Done) -> String {
+    done.topic.state.lock().seats[done.tenure.seat].group.clone()
+}
+
+/// Up to where a partition is done with a transaction.
+struct Position<'a> {
+    /// One of its messages.
+    done: &'a Done,
+    offset: u64,
+    text: String,
+}
 
 /// What a transaction changed in memory before it was committed.
 struct Applied<'a> {
     batch: &'a Batch,
     offsets: &'a Offsets,
-    /// By group, topic and partition: the position and the text beside it.
-    positions: BTreeMap<Place, (u64, String)>,
+    positions: Vec<Position<'a>>,
 }
 
 impl<'a> Applied<'a> {
@@ -274,41 +310,31 @@ impl<'a> Applied<'a> {
                 }
             }
         }
-        let mut applied = Self { batch, offsets, positions: BTreeMap::new() };
-        for done in &batch.dones {
-            if let Err(failed) = applied.done(done) {
+        let mut applied = Self { batch, offsets, positions: Vec::new() };
+        match applied.settle() {
+            Ok(()) => Ok(applied),
+            Err(failed) => {
                 applied.take_back();
-                return Err(failed);
+                Err(failed)
             }
         }
-        applied.tell_positions();
-        Ok(applied)
     }
 
-    fn done(&mut self, done: &Done) -> Result<(), Failed> {
-        let mut state = done.topic.state.lock();
-        let group = state.seats[done.tenure.seat].group.clone();
-        let lost = || Failed::Lost(format!("partition {} of {} went", done.held.partition, done.topic.name));
-        let part = state.part_of(done.tenure, done.held.partition).ok_or_else(lost)?;
-        let offset = done.held.offset().ok_or_else(lost)?;
-        part.ledger.done(offset);
-        let place = (group, done.topic.name.to_string(), done.held.partition);
-        self.positions.insert(place, (0, String::new()));
-        Ok(())
-    }
-
-    fn tell_positions(&mut self) {
+    fn settle(&mut self) -> Result<(), Failed> {
+        // One tenure of each partition: a batch with two has lost the first.
+        let mut tenures = BTreeMap::new();
         for done in &self.batch.dones {
             let mut state = done.topic.state.lock();
-            let group = state.seats[done.tenure.seat].group.clone();
-            let place = (group, done.topic.name.to_string(), done.held.partition);
-            let Some(entry) = self.positions.get_mut(&place) else { continue };
-            if entry.0 == 0
-                && let Some(part) = state.part_of(done.tenure, done.held.partition)
-            {
-                *entry = (part.ledger.position(), part.ledger.text());
-            }
+            let part = state.part_of(done.tenure, done.held.partition).ok_or_else(|| went(done))?;
+            part.ledger.done(done.held.offset().ok_or_else(|| went(done))?);
+            tenures.insert(place_of(done), done);
         }
+        for done in tenures.into_values() {
+            let mut state = done.topic.state.lock();
+            let part = state.part_of(done.tenure, done.held.partition).ok_or_else(|| went(done))?;
+            self.positions.push(Position { done, offset: part.ledger.position(), text: part.ledger.text() });
+        }
+        Ok(())
     }
 
     /// It is committed: what is not at hand has to be read.
@@ -381,26 +407,25 @@ fn is_older(batch: &Batch, done: &Done) -> bool {
     !batch.sends.iter().any(|send| matches!(&send.what, What::Held(held) if Arc::ptr_eq(held, &done.held)))
 }
 
-fn send_positions(
-    shared: &Shared,
-    producer: &Client,
-    positions: &BTreeMap<Place, (u64, String)>,
-) -> Result<(), Failed> {
-    let mut by_group: BTreeMap<&str, TopicPartitionList> = BTreeMap::new();
-    for ((group, topic, partition), (position, text)) in positions {
-        let list = by_group.entry(group).or_default();
-        let mut element = list.add_partition(&shared.options.prefixed(topic), *partition);
-        let offset = i64::try_from(*position).unwrap_or(i64::MAX);
+fn went(done: &Done) -> Failed {
+    Failed::Lost(format!("partition {} of {} went", done.held.partition, done.topic.name))
+}
+
+fn send_positions(shared: &Shared, producer: &Client, members: &Members, applied: &Applied<'_>) -> Result<(), Failed> {
+    let mut by_group: BTreeMap<String, TopicPartitionList> = BTreeMap::new();
+    for Position { done, offset, text } in &applied.positions {
+        let list = by_group.entry(group_of(done)).or_default();
+        let name = shared.options.prefixed(done.topic.name.as_str());
+        let mut element = list.add_partition(&name, done.held.partition);
+        let offset = i64::try_from(*offset).unwrap_or(i64::MAX);
         let set = element.set_offset(Offset::Offset(offset));
         set.map_err(|error| aborted("naming a position", &error))?;
         element.set_metadata(text.as_str());
     }
     for (group, list) in by_group {
-        let outside = || Failed::Aborted(format!("this host is no member of group {group} at the moment"));
-        let member = shared.group(group).ok_or_else(outside)?;
-        let metadata = member.metadata().ok_or_else(outside)?;
-        let sent = producer.client.send_offsets_to_transaction(&list, &metadata, shared.options.transaction_timeout);
-        sent.map_err(|error| position_failed(group, &error))?;
+        let member = members.0.get(&group).expect("each group of the batch was looked at");
+        let sent = producer.client.send_offsets_to_transaction(&list, member, shared.options.transaction_timeout);
+        sent.map_err(|error| position_failed(&group, &error))?;
     }
     Ok(())
 }
@@ -430,9 +455,7 @@ fn commit(producer: &Client, deadline: Instant) -> Result<(), Failed> {
         let KafkaError::Transaction(reason) = &error else {
             return Err(Failed::Uncertain(format!("committing a transaction: {error}")));
         };
-        if reason.txn_requires_abort() {
-            return Err(aborted("committing a transaction", &error));
-        }
+        // Whatever else the client says, it may have asked for the end already.
         if !reason.is_retriable() || Instant::now() >= deadline {
             return Err(Failed::Uncertain(format!("committing a transaction: {error}")));
         }
