@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use saga_tests::api::Api;
 use saga_tests::check::until;
 use saga_tests::crowd::{Ends, Told, client, hold_to_account};
 use saga_tests::host::Host;
@@ -14,6 +15,7 @@ use saga_tests::installation::{Installation, instrument_address};
 use saga_tests::kafka::Cluster;
 use saga_tests::kafka::judge::judge;
 use saga_tests::kafka::strait::{Hold, Request, Strait};
+use serde_json::Value;
 
 /// Until then a transaction is to be over.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(3);
@@ -72,47 +74,51 @@ fn the_end_of_a_transaction_that_comes_late_is_refused_and_everything_is_done_on
     }
 }
 
+/// One of several hosts.
+fn one_of_several(cluster: &Strait, name: &str, steps: &[&str]) -> Host {
+    let installation = Installation::with_stateless_instruments(steps);
+    installation.use_case("play", &["one", "two", "three"], "");
+    let environment = [
+        ("SAGA_BROKER_KIND", "kafka"),
+        ("SAGA_BROKER_BOOTSTRAP", cluster.address()),
+        ("SAGA_BROKER_PREFIX", "went."),
+        ("SAGA_BROKER_HOSTS", "several"),
+        ("SAGA_BROKER_PARTITIONS", "6"),
+        ("SAGA_BROKER_TRANSACTION_TIMEOUT", "30s"),
+        ("SAGA_HOST_NAME", name),
+    ];
+    Host::start_with(installation, &environment)
+}
+
+/// Starts sagas at a pace of its own, so that batches hold sagas at every step, on their way there and back.
+fn start_sagas(api: &Api, started: &AtomicUsize, name: u64, stop: &AtomicBool) {
+    let mut random = fastrand::Rng::with_seed(name);
+    let mut number = 0;
+    while !stop.load(Ordering::Relaxed) {
+        number += 1;
+        let id = format!("c{name}-{number}");
+        let body = if number % 4 == 0 { "{}" } else { "{\"three\":{\"reject\":\"no\"}}" };
+        let answer = api.post("/v1/use-cases/play/sagas", &[("global-id", &id)], body);
+        started.fetch_add(answer.is_ok_and(|answer| answer.status == 202).into(), Ordering::Relaxed);
+        std::thread::sleep(Duration::from_millis(random.u64(..15)));
+    }
+}
+
 #[test]
 fn a_transaction_during_which_a_partition_went_to_another_host_does_not_happen() {
-    // The positions of one group take so long that what the host has of the other one is given up meanwhile.
+    // The positions of one group take so long that what the host has of the other one is given up meanwhile. The host
+    // begins anew, and is a member of a group again of which it had given partitions up that nobody had got yet.
     const LATE_BY: Duration = Duration::from_secs(16);
     let (cluster, strait) = Cluster::start_behind_strait();
-    let several = |name: &'static str, steps: &[&str]| {
-        let installation = Installation::with_stateless_instruments(steps);
-        installation.use_case("play", &["one", "two", "three"], "");
-        let environment = [
-            ("SAGA_BROKER_KIND", "kafka"),
-            ("SAGA_BROKER_BOOTSTRAP", strait.address()),
-            ("SAGA_BROKER_PREFIX", "went."),
-            ("SAGA_BROKER_HOSTS", "several"),
-            ("SAGA_BROKER_PARTITIONS", "6"),
-            ("SAGA_BROKER_TRANSACTION_TIMEOUT", "30s"),
-            ("SAGA_HOST_NAME", name),
-        ];
-        Host::start_with(installation, &environment)
-    };
-    let host = several("a", &["one", "two", "three"]);
-    let (started, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let host = one_of_several(&strait, "a", &["one", "two", "three"]);
     // A host that begins waits for whatever is undecided, so this one is there already.
-    let other = several("b", &["one"]);
+    let other = one_of_several(&strait, "b", &["one"]);
+    let (started, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let _ends = Ends(&stop);
-        // Each at a pace of its own, so that batches hold sagas at every step, on their way there and back.
         for name in 0..40 {
             let (api, started, stop) = (&host.api, &started, &stop);
-            scope.spawn(move || {
-                let mut random = fastrand::Rng::with_seed(name);
-                for number in 0.. {
-                    if stop.load(Ordering::Relaxed) {
-                        break;
-                    }
-                    let id = format!("c{name}-{number}");
-                    let body = if number % 4 == 0 { "{}" } else { "{\"three\":{\"reject\":\"no\"}}" };
-                    let answer = api.post("/v1/use-cases/play/sagas", &[("global-id", &id)], body);
-                    started.fetch_add(answer.is_ok_and(|answer| answer.status == 202).into(), Ordering::Relaxed);
-                    std::thread::sleep(Duration::from_millis(random.u64(..15)));
-                }
-            });
+            scope.spawn(move || start_sagas(api, started, name, stop));
         }
         let goes_on = |what: &str| {
             let before = started.load(Ordering::Relaxed);
@@ -128,11 +134,11 @@ fn a_transaction_during_which_a_partition_went_to_another_host_does_not_happen()
         until("they came through", || (strait.late_positions_count() == 1).then_some(()));
         goes_on("the crowd goes on at the end");
     });
-    until("nothing is under way", || {
-        let count = host.api.list("status=running").len() + host.api.list("status=compensating").len();
-        (count == 0).then_some(())
+    until("every saga has ended", || {
+        let unended = host.api.list("status=running").len() + host.api.list("status=compensating").len();
+        (unended == 0).then_some(())
     });
-    assert_eq!(host.api.errors(), Vec::<serde_json::Value>::new());
+    assert_eq!(host.api.errors(), Vec::<Value>::new());
     for mut host in [host, other] {
         host.terminate();
     }

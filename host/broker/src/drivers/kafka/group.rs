@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use host_core::id::TopicName;
+use host_core::limits::JOURNAL_TOPIC;
 use parking_lot::Mutex;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -49,6 +50,9 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long one of several hosts waits for its share of a topic, which may be nothing.
 const SHARE_MAX: Duration = Duration::from_secs(5);
+
+/// A topic that there is and that no group consumes.
+const WANTED_AT_FIRST: &str = JOURNAL_TOPIC;
 
 /// How long a topic without a consumer stays with this member: a step that is replaced has a new one at once.
 const GRACE: Duration = Duration::from_millis(500);
@@ -189,6 +193,7 @@ pub(super) fn read_on_a_thread(group: Arc<Group>, shared: Arc<Shared>) -> Result
         shared,
         queues: Vec::new(),
         subscribed: Vec::new(),
+        is_new: true,
         idle_since: None,
         put_out_by: None,
         put_out_at: None,
@@ -204,6 +209,8 @@ struct Reader {
     queues: Vec<Queue>,
     /// Names in the cluster, sorted.
     subscribed: Vec<String>,
+    /// This client was not given a share yet.
+    is_new: bool,
     /// Since when there are topics without a consumer.
     idle_since: Option<Instant>,
     /// Why this client can do nothing any more, once the cluster has put it out of the group.
@@ -260,6 +267,7 @@ impl Reader {
         }
         self.close();
         self.subscribed.clear();
+        self.is_new = true;
         match self.group.join(&self.shared.options) {
             Ok(client) => self.client = client,
             Err(error) => self.shared.fail(error),
@@ -297,6 +305,12 @@ impl Reader {
         }
         if !has_idle {
             self.idle_since = None;
+        }
+        // A member that comes again under its name is given what it had, and nobody looks whether it had given some of
+        // that up just before it went: such partitions would be nobody's. The members share anew when one of them wants
+        // other topics than before, so a new client wants one more until it has its share.
+        if self.is_new && self.shared.options.hosts == Hosts::Several && !wanted.is_empty() {
+            wanted.push(self.shared.options.prefixed(WANTED_AT_FIRST));
         }
         wanted.sort_unstable();
         if wanted == self.subscribed {
@@ -371,6 +385,7 @@ impl Reader {
             }
         };
         let mut wanted = TopicPartitionList::new();
+        let at_first = self.shared.options.prefixed(WANTED_AT_FIRST);
         for element in committed.elements() {
             let position = match element.offset() {
                 Offset::Offset(offset) => u64::try_from(offset).unwrap_or_default(),
@@ -386,7 +401,11 @@ impl Reader {
                 }
             };
             let offset = i64::try_from(position).map_or(Offset::End, Offset::Offset);
-            let from = if position == 0 { Offset::Beginning } else { offset };
+            let from = match position {
+                _ if element.topic() == at_first => Offset::End,
+                0 => Offset::Beginning,
+                _ => offset,
+            };
             if wanted.add_partition_offset(element.topic(), element.partition(), from).is_ok() {
                 self.begin(element.topic(), element.partition(), ledger);
             }
@@ -394,6 +413,7 @@ impl Reader {
         if let Err(error) = self.client.incremental_assign(&wanted) {
             complain(&self.group.name, &error);
         }
+        self.is_new = false;
         self.tell_ends(places);
         tracing::debug!(group = self.group.name, count = places.len(), "partitions came");
         true
@@ -438,40 +458,43 @@ impl Reader {
     fn revoked(&mut self, places: &[(String, i32)]) {
         let is_lost = self.client.assignment_lost();
         let mut list = TopicPartitionList::new();
+        let mut going = Vec::new();
         for (name, partition) in places {
             list.add_partition(name, *partition);
             let prefix = self.shared.options.prefix.clone();
             let index = self.queues.iter().position(|queue| {
                 queue.partition == *partition && name.strip_prefix(&prefix) == Some(queue.topic.name.as_str())
             });
-            if let Some(index) = index {
-                let queue = self.queues.swap_remove(index);
-                self.give_up(&queue, is_lost);
-            }
+            going.extend(index.map(|index| self.queues.swap_remove(index)));
         }
+        self.give_up(&going, is_lost);
         if let Err(error) = self.client.incremental_unassign(&list) {
             complain(&self.group.name, &error);
         }
         tracing::debug!(group = self.group.name, count = places.len(), is_lost, "partitions went");
     }
 
-    /// Let what is out of a partition come to its end and be committed, then forget the rest: whoever gets the
-    /// partition delivers it again.
-    fn give_up(&self, queue: &Queue, is_lost: bool) {
+    /// Let what is out of these partitions come to its end and be committed, then forget the rest: whoever gets them
+    /// delivers it again.
+    fn give_up(&self, going: &[Queue], is_lost: bool) {
         let since = Instant::now();
-        queue.topic.state.lock().seats[queue.seat].rest(queue.partition);
-        self.shared.delays.rest(&queue.topic.name, queue.partition);
-        while !is_lost && since.elapsed() < GIVE_UP_MAX && !self.shared.is_stopped() {
-            let mut state = queue.topic.state.lock();
-            let out = state.seats[queue.seat].out_count(queue.partition);
-            let settling = state.part(queue.seat, queue.partition).map_or(0, |part| part.settling);
-            if out + settling == 0 {
-                break;
-            }
-            drop(state);
-            thread::sleep(LOOK_PAUSE);
+        for queue in going {
+            queue.topic.state.lock().seats[queue.seat].rest(queue.partition);
+            self.shared.delays.rest(&queue.topic.name, queue.partition);
         }
-        self.shared.lose(&queue.topic, queue.seat, queue.partition);
+        for queue in going {
+            while !is_lost && since.elapsed() < GIVE_UP_MAX && !self.shared.is_stopped() {
+                let mut state = queue.topic.state.lock();
+                let out = state.seats[queue.seat].out_count(queue.partition);
+                let settling = state.part(queue.seat, queue.partition).map_or(0, |part| part.settling);
+                if out + settling == 0 {
+                    break;
+                }
+                drop(state);
+                thread::sleep(LOOK_PAUSE);
+            }
+            self.shared.lose(&queue.topic, queue.seat, queue.partition);
+        }
     }
 
     /// Take in what came. True if anything did.
