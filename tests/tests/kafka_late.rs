@@ -1,8 +1,7 @@
 //! Requests that arrive late. Goal: the end of a transaction whose answer did not come, or whose connection was lost,
 //! is never applied to a later transaction; positions are never committed of a partition that is another host's by
-//! then; and every saga is still done once. Method: a host under load on a cluster
-//! that it reaches by a way which holds single requests up; the cluster's own answers to them, then Apache's own
-//! client.
+//! then; and every saga is still done once. Method: hosts under load on a cluster that they reach by a way which holds
+//! single requests up; the cluster's own answers to late ends, then Apache's own client.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;

@@ -121,7 +121,7 @@ impl Rebalances {
                 Told::Revoked(_) => consumer.incremental_unassign(&list),
             };
             if let Err(error) = declined {
-                tracing::debug!(%error, "partitions were gone already");
+                tracing::debug!(%error, "what a client that closes was told needs no answer any more");
             }
         }
     }

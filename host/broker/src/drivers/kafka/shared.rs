@@ -104,10 +104,11 @@ impl Shared {
         Ok(shared)
     }
 
-    /// The first reason counts.
+    /// The first reason counts, and is told once: a client that was put out says so again until the host ends.
     pub(super) fn fail(&self, error: Error) {
-        tracing::error!(%error, "this host can go on with nothing");
-        let _ = self.failure.set(error);
+        if self.failure.set(error.clone()).is_ok() {
+            tracing::error!(%error, "this host can go on with nothing");
+        }
     }
 
     pub(super) fn failure(&self) -> Option<Error> {
