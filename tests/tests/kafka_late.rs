@@ -58,9 +58,9 @@ fn hold_up(host: &Host, strait: &Strait, told: &Told, (rounds, hold, late_by): H
 fn the_end_of_a_transaction_that_comes_late_is_refused_and_everything_is_done_once() {
     let (cluster, strait) = Cluster::start_behind_strait();
     for (prefix, held) in [
-        // The library sends it again half a second later, on a new connection; then others of this producer begin.
+        // The library sends it again half a second later, on a new connection; then this producer goes on.
         ("cut.", (5, Hold::Cut, Duration::from_secs(2))),
-        // Nobody waits for its answer any more.
+        // Nobody waits for its answer any more, and the host has begun anew.
         ("silence.", (2, Hold::Silence, TRANSACTION_TIMEOUT + Duration::from_secs(4))),
     ] {
         let (host, told) = (host(&strait, prefix), Told::default());

@@ -1,10 +1,11 @@
-//! A way to the only node of a cluster on which requests of a transaction can be held up: they arrive, but late. What
-//! the node answers to a late end of one is kept, so that a test can tell whether it was applied.
+//! A way to the only node of a cluster on which requests of a transaction can be held up: they arrive, but late. The
+//! end of one arrives when its producer has gone on to something else, and what the node answers to it is kept, so that
+//! a test can tell whether it was applied.
 //!
 //! A request is a length, then its kind, its version and a number by which the answer is known again; an answer is a
 //! length and that number, and to an end then a span of time and an error code.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +15,10 @@ use std::time::Duration;
 
 use super::Cluster;
 use crate::host::free_port;
+
+/// The kinds of the requests with which a producer goes on: it begins anew, or begins another transaction.
+const INIT_PRODUCER_ID: i16 = 22;
+const ADD_PARTITIONS_TO_TXN: i16 = 24;
 
 /// The kind of a request that ends a transaction.
 const END_TXN: i16 = 26;
@@ -46,9 +51,23 @@ struct Order {
     late_by: Duration,
 }
 
+/// What the answer to a request is looked at for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// The end of a transaction came late.
+    Late,
+    /// The producer whose end is held up has gone on.
+    Next,
+}
+
+/// By the number of the request.
+type Asked = Mutex<HashMap<[u8; 4], Awaited>>;
+
 #[derive(Debug, Default)]
 struct Shared {
     order: Mutex<Option<Order>>,
+    /// The transactional id whose end is held up until it has gone on.
+    held_id: Mutex<Option<Vec<u8>>>,
     /// The error codes that late ends were answered with; 0 is none.
     answers: Mutex<Vec<i16>>,
     /// How many late positions were passed on.
@@ -88,7 +107,7 @@ impl Strait {
         &self.address
     }
 
-    /// Hold the next such request up for so long.
+    /// Hold the next such request up for so long, and an end until its producer has gone on.
     pub fn hold_next(&self, request: Request, hold: Hold, late_by: Duration) {
         *self.shared.order.lock().expect("no way panicked") = Some(Order { request, hold, late_by });
     }
@@ -114,10 +133,10 @@ fn pass(mut client: TcpStream, node_port: u16, shared: &Arc<Shared>) -> io::Resu
     let mut node = TcpStream::connect(("127.0.0.1", node_port))?;
     client.set_nodelay(true)?;
     node.set_nodelay(true)?;
-    let late: Arc<Mutex<HashSet<[u8; 4]>>> = Arc::default();
+    let asked: Arc<Asked> = Arc::default();
     let back = {
-        let (node, client, shared, late) = (node.try_clone()?, client.try_clone()?, shared.clone(), late.clone());
-        thread::spawn(move || pass_back(node, client, &shared, &late))
+        let (node, client, shared, asked) = (node.try_clone()?, client.try_clone()?, shared.clone(), asked.clone());
+        thread::spawn(move || pass_back(node, client, &shared, &asked))
     };
     while let Ok(request) = frame(&mut client) {
         let order = shared.order.lock().expect("no way panicked").take_if(|order| is_such(&request, order.request));
@@ -125,16 +144,22 @@ fn pass(mut client: TcpStream, node_port: u16, shared: &Arc<Shared>) -> io::Resu
             thread::sleep(order.late_by);
             shared.late_positions_count.fetch_add(1, Ordering::Relaxed);
         } else if let Some(order) = order {
-            late.lock().expect("no way panicked").insert([request[8], request[9], request[10], request[11]]);
+            *shared.held_id.lock().expect("no way panicked") = Some(transactional_id(&request).to_vec());
             if order.hold == Hold::Cut {
                 client.shutdown(Shutdown::Both)?;
             }
             thread::sleep(order.late_by);
+            while shared.held_id.lock().expect("no way panicked").is_some() {
+                thread::sleep(Duration::from_millis(1));
+            }
+            asked.lock().expect("no way panicked").insert(number(&request, REQUEST_NUMBER), Awaited::Late);
+        } else if goes_on(&request, shared.held_id.lock().expect("no way panicked").as_deref()) {
+            asked.lock().expect("no way panicked").insert(number(&request, REQUEST_NUMBER), Awaited::Next);
         }
         node.write_all(&request)?;
     }
     // The node answers nobody who has said that he goes.
-    while !late.lock().expect("no way panicked").is_empty() {
+    while !asked.lock().expect("no way panicked").is_empty() {
         thread::sleep(Duration::from_millis(1));
     }
     node.shutdown(Shutdown::Both)?;
@@ -142,21 +167,52 @@ fn pass(mut client: TcpStream, node_port: u16, shared: &Arc<Shared>) -> io::Resu
     Ok(())
 }
 
-fn is_such(frame: &[u8], wanted: Request) -> bool {
-    match (i16::from_be_bytes([frame[4], frame[5]]), wanted) {
+/// Where the number of a request is, and that of an answer.
+const REQUEST_NUMBER: usize = 8;
+const ANSWER_NUMBER: usize = 4;
+
+fn number(frame: &[u8], at: usize) -> [u8; 4] {
+    [frame[at], frame[at + 1], frame[at + 2], frame[at + 3]]
+}
+
+fn kind(request: &[u8]) -> i16 {
+    i16::from_be_bytes([request[4], request[5]])
+}
+
+fn has(request: &[u8], name: &[u8]) -> bool {
+    request.windows(name.len()).any(|at| at == name)
+}
+
+fn is_such(request: &[u8], wanted: Request) -> bool {
+    match (kind(request), wanted) {
         (END_TXN, Request::End) => true,
-        (TXN_OFFSET_COMMIT, Request::Positions(group)) => frame.windows(group.len()).any(|at| at == group.as_bytes()),
+        (TXN_OFFSET_COMMIT, Request::Positions(group)) => has(request, group.as_bytes()),
         _ => false,
     }
 }
 
-/// Answers go to the client as long as it listens, and those to late requests are looked at.
-fn pass_back(mut node: TcpStream, mut client: TcpStream, shared: &Shared, late: &Mutex<HashSet<[u8; 4]>>) {
+/// Of a request that ends a transaction: behind the client's name.
+fn transactional_id(end: &[u8]) -> &[u8] {
+    let text = |at: usize| &end[at + 2..at + 2 + usize::from(u16::from_be_bytes([end[at], end[at + 1]]))];
+    let client = REQUEST_NUMBER + 4;
+    text(client + 2 + text(client).len())
+}
+
+/// Whether the producer whose end is held up goes on with this.
+fn goes_on(request: &[u8], held_id: Option<&[u8]>) -> bool {
+    matches!(kind(request), INIT_PRODUCER_ID | ADD_PARTITIONS_TO_TXN) && held_id.is_some_and(|id| has(request, id))
+}
+
+/// Answers go to the client as long as it listens, and those that are awaited are looked at.
+fn pass_back(mut node: TcpStream, mut client: TcpStream, shared: &Shared, asked: &Asked) {
     while let Ok(answer) = frame(&mut node) {
-        let number = [answer[4], answer[5], answer[6], answer[7]];
-        if late.lock().expect("no way panicked").remove(&number) {
-            let code = i16::from_be_bytes([answer[12], answer[13]]);
-            shared.answers.lock().expect("no way panicked").push(code);
+        match asked.lock().expect("no way panicked").remove(&number(&answer, ANSWER_NUMBER)) {
+            Some(Awaited::Late) => {
+                let code = i16::from_be_bytes([answer[12], answer[13]]);
+                shared.answers.lock().expect("no way panicked").push(code);
+            }
+            Some(Awaited::Next) => *shared.held_id.lock().expect("no way panicked") = None,
+            None => {}
         }
         // A client that went away is told nothing.
         let _ = client.write_all(&answer);
