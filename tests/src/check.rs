@@ -44,6 +44,14 @@ pub fn status(api: &Api, global_id: &str, status: &str) -> Value {
     }
 }
 
+/// Wait until no saga is on its way there or back.
+pub fn all_over(api: &Api) {
+    until("every saga has ended", || {
+        let unended = api.list("status=running").len() + api.list("status=compensating").len();
+        (unended == 0).then_some(())
+    });
+}
+
 /// Whether nothing happens to a saga by itself any more.
 pub fn is_over(status: &str) -> bool {
     matches!(status, "completed" | "compensated" | "closed")

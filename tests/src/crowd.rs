@@ -95,10 +95,7 @@ pub fn hold_to_account(host: &Host, told: &Told, steps: &[&str]) {
         }
     }
     // Sagas that nobody was told of may exist: they end as well.
-    check::until("every saga has ended", || {
-        let unended = host.api.list("status=running").len() + host.api.list("status=compensating").len();
-        (unended == 0).then_some(())
-    });
+    check::all_over(&host.api);
     assert_eq!(host.api.errors(), Vec::<Value>::new());
     for step in steps {
         let counts = check::instrument_bucket(host, &instrument_address(step));

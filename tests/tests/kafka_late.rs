@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use saga_tests::api::Api;
-use saga_tests::check::until;
+use saga_tests::check::{all_over, until};
 use saga_tests::crowd::{Ends, Told, client, hold_to_account};
 use saga_tests::host::Host;
 use saga_tests::installation::{Installation, instrument_address};
@@ -133,10 +133,7 @@ fn a_transaction_during_which_a_partition_went_to_another_host_does_not_happen()
         until("they came through", || (strait.late_positions_count() == 1).then_some(()));
         goes_on("the crowd goes on at the end");
     });
-    until("every saga has ended", || {
-        let unended = host.api.list("status=running").len() + host.api.list("status=compensating").len();
-        (unended == 0).then_some(())
-    });
+    all_over(&host.api);
     assert_eq!(host.api.errors(), Vec::<Value>::new());
     for mut host in [host, other] {
         host.terminate();

@@ -108,6 +108,7 @@ pub struct Limits {
     pub steps: usize,
     pub backlog: u64,
     pub in_flight: usize,
+    pub batch: usize,
     pub workers: usize,
     pub connections: usize,
     pub compile_time: Duration,
@@ -156,6 +157,7 @@ impl Default for Config {
                 // At some hundred bytes of disk a message, hundreds of megabytes.
                 backlog: 1_000_000,
                 in_flight: 256,
+                batch: host_engine::limits::OPEN_UNITS_DEFAULT,
                 workers: 0,
                 // Half of the 1,024 descriptors a process usually gets; the database needs the others.
                 connections: 512,
@@ -291,6 +293,7 @@ fn check_together(config: &Config, source: &Source<'_>, mistakes: &mut Vec<FileE
         ("limits.meta", config.limits.meta.0),
         ("limits.backlog", config.limits.backlog),
         ("limits.in-flight", config.limits.in_flight as u64),
+        ("limits.batch", config.limits.batch as u64),
         ("limits.connections", config.limits.connections as u64),
         ("limits.compile-memory", config.limits.compile_memory.0),
     ];

@@ -83,7 +83,7 @@ fn kafka(
         }
     };
     let broker = Arc::new(broker);
-    let commit = Joint::start(store.clone(), broker.clone(), tables, clock, fail_points, last)
+    let commit = Joint::start(store.clone(), broker.clone(), tables, clock, fail_points, last, config.limits.batch)
         .context("starting the thread that commits")?;
     let delays = Box::pin(commit.clone().run_delays(stop));
     Ok(Wired { commit: commit.clone(), store, broker, delays, close: Box::new(move || commit.close()) })
@@ -175,7 +175,7 @@ fn embedded(
     };
     let broker = Arc::new(EmbeddedBroker::open(tables.clone(), options)?);
     let last = store.last_lsn();
-    let commit = Joint::start(store.clone(), broker.clone(), tables, clock, fail_points, last)
+    let commit = Joint::start(store.clone(), broker.clone(), tables, clock, fail_points, last, config.limits.batch)
         .context("starting the thread that writes the journal")?;
     let delays = Box::pin(commit.clone().run_delays(stop));
     Ok(Wired { commit: commit.clone(), store, broker, delays, close: Box::new(move || commit.close()) })

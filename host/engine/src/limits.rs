@@ -4,8 +4,9 @@ use std::time::Duration;
 
 /// Between two looks of an idle host whether its broker still takes commits.
 pub const FAILURE_LOOK: Duration = Duration::from_secs(1);
-/// Units in one open batch. At 100,000 units a second and a sync of 100 ms this is reached; submitters then wait.
-pub const OPEN_UNITS_MAX: usize = 16_384;
+/// Units in one open batch, if nothing else is said. At 100,000 units a second and a sync of 100 ms this is reached;
+/// submitters then wait.
+pub const OPEN_UNITS_DEFAULT: usize = 16_384;
 /// Batches that a follower of the journal may be behind before commits wait for it.
 pub const FOLLOWER_BATCHES_MAX: usize = 256;
 /// Times a call is run again because another one wrote what it read, before it counts as a retry of the step.

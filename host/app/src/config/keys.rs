@@ -71,6 +71,7 @@ keys! {
     "limits.steps" => limits.steps, "most steps of one saga, up to 1024";
     "limits.backlog" => limits.backlog, "messages that may wait before new sagas are refused with 503";
     "limits.in-flight" => limits.in_flight, "calls of steps that may run at the same time on this host";
+    "limits.batch" => limits.batch, "calls whose effects are committed at once at most: a sync of the journal, or a transaction";
     "limits.workers" => limits.workers, "threads that run steps; 0 takes one a processor";
     "limits.connections" => limits.connections, "HTTP connections that may be open at the same time";
     "limits.compile-time" => limits.compile_time, "how long compiling one plugin may take";

@@ -1,5 +1,5 @@
 //! The embedded commit: broker and store share one database, so a unit is one part of one write batch. Group commit:
-//! while one batch is being synced the next one gathers; there is no timer and no fixed size.
+//! while one batch is being synced the next one gathers; there is no timer, and a bound is all that is said of its size.
 //! Visible before durable, released after durable (external synchrony, Nightingale et al., OSDI 2006): a unit's effects
 //! are visible inside the process when `submit` returns. The log is one sequence, so a crash loses a suffix, never a
 //! hole.
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Commit, NotTaken, Refused, Stopped};
 use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint, FailPoints};
-use crate::limits::{FAILURE_LOOK, FOLLOWER_BATCHES_MAX, OPEN_UNITS_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};
+use crate::limits::{FAILURE_LOOK, FOLLOWER_BATCHES_MAX, RELEASE_BATCH_MAX, TIMER_SLEEP_MAX};
 
 /// The committer and the thread that writes.
 pub struct Joint<S: JointStore, B: JointBroker> {
@@ -37,6 +37,8 @@ struct Shared<S: JointStore, B: JointBroker> {
     tables: Arc<dyn Tables>,
     clock: Arc<dyn Clock>,
     fail_points: Arc<FailPoints>,
+    /// Units that the open batch may hold.
+    units_max: usize,
     /// Guards the open batch: the order of units is the order in which this lock was taken.
     open: Mutex<Open<S::Open, B::Open>>,
     /// Wakes the writer.
@@ -75,7 +77,7 @@ struct Progress {
 }
 
 impl<S: JointStore, B: JointBroker> Joint<S, B> {
-    /// Start the writer. `last` is the last unit that the tables hold.
+    /// Start the writer. `last` is the last unit that the tables hold, and a batch has at most `units_max`.
     pub fn start(
         store: Arc<S>,
         broker: Arc<B>,
@@ -83,6 +85,7 @@ impl<S: JointStore, B: JointBroker> Joint<S, B> {
         clock: Arc<dyn Clock>,
         fail_points: Arc<FailPoints>,
         last: Lsn,
+        units_max: usize,
     ) -> std::io::Result<Arc<Self>> {
         let open = Open { last, unit_count: 0, store: S::Open::default(), broker: B::Open::default(), ending: None };
         let shared = Arc::new(Shared {
@@ -91,6 +94,7 @@ impl<S: JointStore, B: JointBroker> Joint<S, B> {
             tables,
             clock,
             fail_points,
+            units_max,
             open: Mutex::new(open),
             work: Condvar::new(),
             room: Notify::new(),
@@ -187,7 +191,7 @@ impl<S: JointStore, B: JointBroker> Commit for Joint<S, B> {
         let now = shared.clock.now();
         let mut open = shared.open.lock();
         open.refuse_if_ending().map_err(|stopped| NotTaken::Refused(stopped.into()))?;
-        if open.unit_count >= OPEN_UNITS_MAX {
+        if open.unit_count >= shared.units_max {
             return Err(NotTaken::Full);
         }
         if unit.ack.as_ref().is_some_and(|ack| !shared.broker.holds(ack)) {
@@ -212,7 +216,7 @@ impl<S: JointStore, B: JointBroker> Commit for Joint<S, B> {
         tokio::pin!(room);
         // Registered before the look, so that room made in between is not missed.
         room.as_mut().enable();
-        if self.shared.open.lock().unit_count >= OPEN_UNITS_MAX {
+        if self.shared.open.lock().unit_count >= self.shared.units_max {
             room.await;
         }
     }
@@ -357,7 +361,7 @@ impl<S: JointStore, B: JointBroker> Shared<S, B> {
         let until = Instant::now() + at_most;
         let mut seen = 0;
         while open.unit_count > seen
-            && open.unit_count < OPEN_UNITS_MAX
+            && open.unit_count < self.units_max
             && open.ending.is_none()
             && Instant::now() < until
         {

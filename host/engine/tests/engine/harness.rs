@@ -82,6 +82,8 @@ pub(crate) struct World {
     pub(crate) host: Option<Host>,
     pub(crate) options: Options,
     pub(crate) clock: Arc<JumpingClock>,
+    /// Units that are committed at once at most.
+    pub(crate) batch_units_max: usize,
 }
 
 pub(crate) struct Host {
@@ -113,6 +115,7 @@ impl World {
             host: None,
             options: Options::default(),
             clock: Arc::new(JumpingClock::starting_at(Timestamp::from_ms(1_795_000_000_000))),
+            batch_units_max: host_engine::limits::OPEN_UNITS_DEFAULT,
         }
     }
 
@@ -146,6 +149,7 @@ impl World {
             clock.clone(),
             Arc::new(FailPoints::default()),
             store.last_lsn(),
+            self.batch_units_max,
         )
         .unwrap();
         let (definitions, watched) = watch::channel(0);

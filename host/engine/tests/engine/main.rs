@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod batches;
 mod clock;
 mod compensation;
 mod duplicates;

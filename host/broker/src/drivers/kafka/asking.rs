@@ -17,6 +17,9 @@ use crate::Error;
 /// Pause before it is asked again: at first, and at most.
 const AGAIN_PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
+/// How long an answer to who leads what may take: the question that follows says better what is wrong.
+const LEADERS_MAX: Duration = Duration::from_secs(5);
+
 /// Ask, and again for as long as the cluster may take to answer while waiting helps. Blocks.
 pub(super) fn insist<T>(
     client: &Client<Voice>,
@@ -41,7 +44,7 @@ pub(super) fn insist<T>(
 /// Ask the cluster who leads what. The library keeps its answer for minutes, and a question about a partition that had
 /// no leader just then is answered from it without being sent. Blocks.
 pub(super) fn learn_leaders(client: &Client<Voice>) {
-    if let Err(error) = client.fetch_metadata(None, ANSWER_MAX) {
+    if let Err(error) = client.fetch_metadata(None, LEADERS_MAX) {
         tracing::debug!(%error, "the cluster does not say who leads what");
     }
 }
