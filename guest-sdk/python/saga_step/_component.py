@@ -1,7 +1,7 @@
 """The step as a component: what it exports, and what it asks of the host by its imports. Never imported in a test.
 
-`saga build` makes a module of two lines, which is imported while the component is being built, in a Python inside wasm that
-has the project's files. What there is then is frozen into the component; there are no files later:
+`saga build` makes a module of two lines, which is imported while the component is being built, in a Python inside wasm
+that has the project's files. What there is then is frozen into the component; there are no files later:
 
     from saga_step import _component
     Step = _component.of_module("step")
@@ -14,20 +14,34 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any, TypeVar
 
 # Modules that componentize-py makes of the contract; `saga build` gives them these names.
 from componentize_py_types import Err
 from wit_world import exports
-from wit_world.imports import saga_config, saga_events, saga_keyvalue, saga_logging
+from wit_world.imports import saga_logging
 from wit_world.imports import saga_types as wit
 
 from saga_step import _host, log
 from saga_step.answer import Finished, Outcome, Rejected, Retry
 from saga_step.context import Context, Direction, Failure
 from saga_step.step import Step
+
+# Those that the manifest grants; a component imports nothing else.
+try:
+    from wit_world.imports import saga_config
+except ImportError:
+    saga_config = None  # type: ignore[assignment]
+try:
+    from wit_world.imports import saga_events
+except ImportError:
+    saga_events = None  # type: ignore[assignment]
+try:
+    from wit_world.imports import saga_keyvalue
+except ImportError:
+    saga_keyvalue = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 
@@ -77,7 +91,10 @@ def _call(step: Step, context: wit.Context, body: str, log_text: str | None) -> 
 
 
 def _lifted(context: wit.Context) -> Context:
-    failure = context.failure
+    failure = None
+    if context.failure is not None:
+        cause = context.failure
+        failure = Failure(cause.position, cause.address, cause.kind, cause.code, cause.reason)
     return Context(
         context.global_id,
         context.use_case,
@@ -89,7 +106,7 @@ def _lifted(context: wit.Context) -> Context:
         context.idempotency_key,
         context.deadline,
         context.signalled,
-        failure and Failure(failure.position, failure.address, failure.kind, failure.code, failure.reason),
+        failure,
         tuple(context.headers),
     )
 
@@ -105,9 +122,9 @@ def _lowered(outcome: Outcome) -> wit.Outcome:
     return wit.Outcome_Wait(wit.Wait(_sent(outcome.key), _sent(outcome.reason), outcome.timeout_ms))
 
 
-def _sent(text: Any) -> str:
+def _sent(value: object) -> str:
     """A text that can cross the border: half a pair of UTF-16 can't, and would be a trap."""
-    text = str(text)
+    text = str(value)
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
@@ -125,21 +142,26 @@ class _ComponentHost:
         saga_logging.log(_levels[level], _sent(context), _sent(message))
 
     def config_get(self, key: str) -> str | None:
+        _need(saga_config, "config", "other")
         return _asked(lambda: saga_config.get(_sent(key)))
 
     def config_all(self) -> list[tuple[str, str]]:
+        _need(saga_config, "config", "other")
         return _asked(saga_config.get_all)
 
     def bucket(self, name: str) -> "_Bucket":
         bucket = self._buckets.get(name)
         if bucket is None:
+            _need(saga_keyvalue, "keyvalue", "access-denied")
             bucket = self._buckets[name] = _Bucket(_asked(lambda: saga_keyvalue.open(_sent(name))))
         return bucket
 
     def emit(self, topic: str, body: str) -> None:
+        _need(saga_events, "events", "topic-refused")
         _asked(lambda: saga_events.emit(_sent(topic), _sent(body)))
 
     def signal(self, key: str) -> None:
+        _need(saga_events, "events", "topic-refused")
         _asked(lambda: saga_events.signal(_sent(key)))
 
 
@@ -167,12 +189,19 @@ class _Bucket:
         return page.keys, page.cursor
 
 
+# By the names of the cases, since not every component has the classes.
 _kinds = {
-    saga_keyvalue.Error_NoSuchStore: "no-such-store",
-    saga_keyvalue.Error_AccessDenied: "access-denied",
-    saga_events.Error_TopicRefused: "topic-refused",
-    saga_events.Error_Limit: "limit",
+    "Error_NoSuchStore": "no-such-store",
+    "Error_AccessDenied": "access-denied",
+    "Error_TopicRefused": "topic-refused",
+    "Error_Limit": "limit",
 }
+
+
+def _need(module: Any, grant: str, kind: str) -> None:
+    if module is None:
+        words = f"not granted when the component was built; add `{grant}` to the grants in the step's manifest"
+        raise _host.Fault(kind, f"{words} and build it again")
 
 
 def _asked(ask: Callable[[], T]) -> T:
@@ -180,7 +209,7 @@ def _asked(ask: Callable[[], T]) -> T:
         return ask()
     except Err as error:
         cause = error.value
-        raise _host.Fault(_kinds.get(type(cause), "other"), getattr(cause, "value", "")) from None
+        raise _host.Fault(_kinds.get(type(cause).__name__, "other"), getattr(cause, "value", "")) from None
 
 
 class _NoFiles:
@@ -189,8 +218,8 @@ class _NoFiles:
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         raise ModuleNotFoundError(
-            f"module {name!r} is not in this component: what is imported when a step runs must have been imported when it was "
-            "built; import it at the top of the module, not inside a function",
+            f"module {name!r} is not in this component, which has no files: what a step imports when it runs must have "
+            "been imported when it was built; import it at the top of the module, not inside a function",
             name=name,
         )
 
@@ -198,7 +227,7 @@ class _NoFiles:
 def _forbid_imports() -> None:
     """Before the first call of an instance, and not when it is built: componentize-py itself still imports then."""
     if sys.meta_path[-1] is not _NoFiles:
-        sys.meta_path[:] = [*(finder for finder in sys.meta_path if finder.__name__ != "PathFinder"), _NoFiles]
+        sys.meta_path[:] = [*(finder for finder in sys.meta_path if finder is not PathFinder), _NoFiles]
 
 
 def _tell(error: BaseException) -> None:
@@ -206,7 +235,8 @@ def _tell(error: BaseException) -> None:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_of_author(frame.filename)]
     words = "".join(traceback.format_exception_only(type(error), error))
     lines = [f"{_MARK}", *traceback.format_list(frames), words, f"{_MARK}"]
-    print("".join(lines), file=sys.stderr, flush=True)
+    sys.stderr.write("".join(lines))
+    sys.stderr.flush()
 
 
 def _is_of_author(filename: str) -> bool:

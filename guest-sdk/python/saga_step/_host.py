@@ -46,8 +46,8 @@ def here() -> Host:
     """The host of the call that runs."""
     if _serving is None:
         raise RuntimeError(
-            "there is no host here: only `handle` and `compensate` can ask for configuration, key-values and events, while "
-            "they are called; nothing can be asked while a module is being imported. In a test, call them through "
+            "there is no host here: only `handle` and `compensate` can ask for configuration, key-values and events, "
+            "while they are called, and no module while it is imported. In a test, call them through "
             "saga_step.testing.TestHost"
         )
     return _serving

@@ -1,7 +1,8 @@
-"""From JSON text to plain values of Python and back, exactly: whole numbers and decimals of any length keep their digits.
+"""From JSON text to plain values of Python and back, exactly: whole numbers and decimals of any length keep their
+digits.
 
-Plain values are what JSON has: dict, list, str, bool, None, int, float, Decimal for numbers that came with a point or an
-exponent, and `Digits`. Knows nothing of steps or their types.
+Plain values are what JSON has: dict, list, str, bool, None, int, float, Decimal for numbers that came with a point or
+an exponent, and `Digits`. Knows nothing of steps or their types.
 """
 
 import json

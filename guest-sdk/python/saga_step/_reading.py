@@ -1,7 +1,7 @@
 """From plain values to a step's own types, by their hints. A reader is made once for each hint, when the step is made.
 
-A value that is not what its hint says is `NotReadable`, with the place where it stands. A hint that no value of JSON can
-fit is a mistake of the author's, told when the step is made: `TypeError`.
+A value that is not what its hint says is `NotReadable`, with the place where it stands. A hint that no value of JSON
+can fit is a mistake of the author's, told when the step is made: `TypeError`.
 """
 
 import dataclasses
@@ -156,7 +156,7 @@ def _decimal(value: Any) -> Decimal:
 
 
 def _id(value: Any) -> Id:
-    if type(value) is str and value or type(value) is int:
+    if (type(value) is str and value) or type(value) is int:
         return Id(value)
     raise wanted("an identifier, which is a text or a whole number,", value)
 
@@ -363,6 +363,6 @@ def _hints(kind: Any) -> dict[str, Any]:
         return hints_of(kind)
     except NameError as error:
         raise TypeError(
-            f"a hint of {kind.__qualname__} is not known: {error}; types of bodies stand at the top of a module, and are "
-            "imported there"
+            f"a hint of {kind.__qualname__} is not known: {error}; types of bodies stand at the top of a module, and "
+            "are imported there"
         ) from None

@@ -1,9 +1,9 @@
-"""Keeps the promise "what a step did not touch goes on as it came": writes what a step changed into the text that arrived
-and leaves every other character alone. Knows JSON only, nothing of steps.
+"""Keeps the promise "what a step did not touch goes on as it came": writes what a step changed into the text that
+arrived and leaves every other character alone. Knows JSON only, nothing of steps.
 
-It walks three things side by side: the text that came, what the step's type made of it (`before`) and what the step hands
-on (`after`). Only along the way to what changed is the text looked at, and its values are passed over by the scanner of
-`json`, which is written in C: no character is looked at by Python.
+It walks three things side by side: the text that came, what the step's type made of it (`before`) and what the step
+hands on (`after`). Only along the way to what changed is the text looked at, and its values are passed over by the
+scanner of `json`, which is written in C: no character is looked at by Python.
 """
 
 import json
@@ -126,8 +126,8 @@ def _merge_objects(
 
 
 def _merge_arrays(out: list[str], raw: str, start: int, end: int, before: list[Any], after: list[Any]) -> None:
-    """Elements have no names, so each new one is paired with the old one it most likely is. Unpaired ones are written as
-    the type has them.
+    """Elements have no names, so each new one is paired with the old one it most likely is. Unpaired ones are written
+    as the type has them.
     """
     came = elements(raw, start)
     if len(came) != len(before):

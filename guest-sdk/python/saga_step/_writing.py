@@ -1,7 +1,7 @@
 """From values of a step's own types to plain ones, which JSON can write. Says what cannot be written, and where.
 
-It goes by what a value is, not by what a hint says it should be: a hint is a promise of the author's, and nobody keeps it
-at run time.
+It goes by what a value is, not by what a hint says it should be: a hint is a promise of the author's, and nobody keeps
+it at run time.
 """
 
 import dataclasses

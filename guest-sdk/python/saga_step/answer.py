@@ -6,7 +6,7 @@ Invariant: every text in here that is said to be JSON was written by this packag
 import enum
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Union
+from typing import Any
 
 from saga_step import _jsontext, _writing
 
@@ -40,8 +40,8 @@ def done(body: Any, *, compensation: Any = None) -> Done:
     it knows and left alone, go on byte for byte and in their order. In a list, elements are recognised by what the type
     sees of them; one that was changed while others were added or removed is written as the type has it.
 
-    `compensation` is what `compensate` will need to undo this: handed back to it, if the saga turns round, and to nobody
-    else. Put in what cannot be told from the body. In an answer of `compensate` it is ignored.
+    `compensation` is what `compensate` will need to undo this: handed back to it, if the saga turns round, and to
+    nobody else. Put in what cannot be told from the body. In an answer of `compensate` it is ignored.
 
     Raises `TypeError` or `ValueError` if one of them cannot be written as JSON.
     """
@@ -137,7 +137,7 @@ class Finished:
     """What `compensate` gets back: a JSON text; None if there is none."""
 
 
-Outcome = Union[Finished, Rejected, Retry, Wait]
+Outcome = Finished | Rejected | Retry | Wait
 """What a call comes to, as the host gets it: texts and numbers only."""
 
 

@@ -66,8 +66,8 @@ class Document(_jsontext.Kept):
         return None if found is None else self.text[found[0] : found[1]]
 
     def set(self, pointer: str, value: Any) -> None:
-        """Put a value at a place: in the place of what stands there, as a new last member of an object, or, with the index
-        "-", as a new last element of an array. The object or array around it must be there: otherwise `KeyError`.
+        """Put a value at a place: in the place of what stands there, as a new last member of an object, or, with the
+        index "-", as a new last element of an array. The object or array around it must be there: otherwise `KeyError`.
         """
         text = _writing.text(value, f"the value for {pointer}")
         found = self._find(pointer)
@@ -105,9 +105,7 @@ class Document(_jsontext.Kept):
         if self.text[start] == "{":
             text = f"{_jsontext.write(name)}:{text}"
         elif self.text[start] != "[" or name != "-":
-            raise KeyError(
-                f"nothing can be set at {pointer}: write the index of an element, or - for a new last one"
-            )
+            raise KeyError(f"nothing can be set at {pointer}: write the index of an element, or - for a new last one")
         parts = self._parts(start)
         at = parts[-1].end if parts else start + 1
         self.text = f"{self.text[:at]}{',' if parts else ''}{text}{self.text[at:]}"

@@ -3,8 +3,6 @@
 Writes are applied once, together with the answer, if that is done; after any other answer they never were.
 """
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any, TypeVar, overload
 
 from saga_step import _host, _jsontext, _reading, _writing
@@ -27,9 +25,9 @@ class AccessDenied(Error):
 class Bucket:
     """A set of keys with their values.
 
-    A call sees its own writes, and otherwise one consistent state: if another call changes what this one has read before
-    this one is committed, the host discards this call and runs it again. So read, compute and write without a thought for
-    locks, and keep what many sagas touch at once in many keys rather than in one.
+    A call sees its own writes, and otherwise one consistent state: if another call changes what this one has read
+    before this one is committed, the host discards this call and runs it again. So read, compute and write without a
+    thought for locks, and keep what many sagas touch at once in many keys rather than in one.
 
     A bucket may be kept: in each call it is that call's.
     """
@@ -42,8 +40,10 @@ class Bucket:
 
     def get(self, key: str) -> bytes | None:
         """The bytes under `key`; None if it has no value."""
-        with self._asked():
+        try:
             return self._open().get(key)
+        except _host.Fault as fault:
+            raise _error(self._name, fault) from None
 
     @overload
     def get_json(self, key: str) -> Any: ...
@@ -63,8 +63,10 @@ class Bucket:
 
     def set(self, key: str, value: bytes) -> None:
         """Put bytes under `key`."""
-        with self._asked():
+        try:
             self._open().set(key, bytes(value))
+        except _host.Fault as fault:
+            raise _error(self._name, fault) from None
 
     def set_json(self, key: str, value: Any) -> None:
         """Put a value under `key`, written as JSON."""
@@ -72,13 +74,17 @@ class Bucket:
 
     def delete(self, key: str) -> None:
         """Take `key` away; nothing happens if it is not there."""
-        with self._asked():
+        try:
             self._open().delete(key)
+        except _host.Fault as fault:
+            raise _error(self._name, fault) from None
 
     def exists(self, key: str) -> bool:
         """Whether `key` has a value."""
-        with self._asked():
+        try:
             return self._open().exists(key)
+        except _host.Fault as fault:
+            raise _error(self._name, fault) from None
 
     def keys(self) -> list[str]:
         """All keys, in byte order. Reads page after page: for buckets that stay small."""
@@ -90,18 +96,13 @@ class Bucket:
 
     def keys_page(self, cursor: str | None = None) -> tuple[list[str], str | None]:
         """One page of keys in byte order, and the cursor of the next page; None after the last."""
-        with self._asked():
+        try:
             return self._open().keys_page(cursor)
+        except _host.Fault as fault:
+            raise _error(self._name, fault) from None
 
     def _open(self) -> _host.Bucket:
         return _host.here().bucket(self._name)
-
-    @contextlib.contextmanager
-    def _asked(self) -> Iterator[None]:
-        try:
-            yield
-        except _host.Fault as fault:
-            raise _error(self._name, fault) from None
 
 
 def own() -> Bucket:
@@ -118,8 +119,10 @@ def _opened(name: str) -> Bucket:
     bucket = Bucket(name)
     # What is not granted is told where it is asked for, not at the first read. Outside of a call nobody can tell.
     if _host.is_here():
-        with bucket._asked():
+        try:
             bucket._open()
+        except _host.Fault as fault:
+            raise _error(name, fault) from None
     return bucket
 
 

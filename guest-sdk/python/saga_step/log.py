@@ -1,4 +1,5 @@
-"""The log lines of a step. A line leaves at once, also when the call fails or is repeated: a log is no effect of the saga.
+"""The log lines of a step. A line leaves at once, also when the call fails or is repeated: a log is no effect of the
+saga.
 
 No grant is needed. Never log a payload. `logging` of the standard library works too: while a step is called, what its
 loggers say goes to the host.

@@ -1,6 +1,5 @@
 """How the members of a JSON object are called, where that is no name of Python's. Read by the reader and the writer."""
 
-
 import functools
 import typing
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from dataclasses import dataclass
 class Member:
     """The name of a member in JSON, where the attribute is called otherwise.
 
-        @dataclass
-        class Order:
-            order_id: Annotated[str, Member("order-id")]
-            paid: bool = False
+    @dataclass
+    class Order:
+        order_id: Annotated[str, Member("order-id")]
+        paid: bool = False
     """
 
     name: str

@@ -41,8 +41,8 @@ _DECIMAL_DIGITS = 38
 class Step:
     """Two functions over one's own types, made ready to be called with texts.
 
-    A component is made of the functions `handle` and `compensate` of a module; this is for tests of functions that are no
-    module's.
+    A component is made of the functions `handle` and `compensate` of a module; this is for tests of functions that are
+    no module's.
     """
 
     def __init__(self, handle: Callable[..., Any], compensate: Callable[..., Any]) -> None:
@@ -143,7 +143,8 @@ class _Function:
             return kept(raw), lambda: _jsontext.read(raw)
         value = _reading.reader(self.body)(_jsontext.read(raw))
         if _reading.is_plain(self.body):
-            # Nobody but the step has the value that was read: reading it again is quicker than a copy, if it comes to that.
+            # Nobody but the step has the value that was read: reading it again is quicker than a copy, if it comes to
+            # that.
             return value, lambda: _jsontext.read(raw)
         before = _writing.plain(value, "the body's type")
         return value, lambda: before
@@ -187,7 +188,9 @@ def _trace_of(trace: types.TracebackType | None) -> str:
         code = trace.tb_frame.f_code
         module = trace.tb_frame.f_globals.get("__name__", "")
         if not module.startswith("saga_step."):
-            lines.append(f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}')
+            # In a component the author's folder is called /0.
+            name = code.co_filename.removeprefix("/0/")
+            lines.append(f'  File "{name}", line {trace.tb_lineno}, in {code.co_name}')
         trace = trace.tb_next
     # The end tells most: it is where the exception was raised.
     text = "\n".join(lines)

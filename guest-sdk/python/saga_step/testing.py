@@ -48,8 +48,8 @@ class TestHost:
     def manifest_in(self, folder: str | Path) -> "TestHost":
         """Take address, grants, `[config]`, shared buckets and topics from the step's manifest.
 
-        That is the one `<domain>.<subdomain>.<service>.toml` in a folder, which usually is the test's own. From then on a
-        capability that is not granted is refused, as the host would.
+        That is the one `<domain>.<subdomain>.<service>.toml` in a folder, which usually is the test's own. From then on
+        a capability that is not granted is refused, as the host would.
         """
         address, manifest = _world.manifest_in(Path(folder))
         self._context = dataclasses.replace(self._context, address=address)
@@ -90,9 +90,7 @@ class TestHost:
     def undo(self, run: "Run", failure: Failure | None = None) -> "Run":
         """Call `compensate` with the body and the log of an answer of `handle`, because a later step refused."""
         finished = run.done()
-        later = Failure(
-            self._context.position + 1, "test.step.later", "rejected", "refused", "a later step refused"
-        )
+        later = Failure(self._context.position + 1, "test.step.later", "rejected", "refused", "a later step refused")
         before = self._context
         self._context = dataclasses.replace(before, failure=failure or later)
         try:

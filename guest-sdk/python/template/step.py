@@ -11,7 +11,7 @@ from saga_step import Context, Done, Id, Rejected, config, done, keyvalue, log
 
 @dataclass
 class Order:
-    """What of the body this step reads and writes. Members it does not name go on untouched, in order, digit for digit."""
+    """What of the body this step reads and writes. Members it does not name go on untouched, digit for digit."""
 
     account: Id
     amount: Decimal
@@ -20,8 +20,8 @@ class Order:
 
 
 def handle(context: Context, order: Order) -> Done:
-    """Do the work. Writes to `keyvalue` commit together with the answer, if that is done; an exception means "technical,
-    try again"; `Rejected` is a refusal, which turns the saga round.
+    """Do the work. Writes to `keyvalue` commit together with the answer, if that is done; an exception means
+    "technical, try again"; `Rejected` is a refusal, which turns the saga round.
     """
     totals = keyvalue.own()
     key = f"total/{order.account}"

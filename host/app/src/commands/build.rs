@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use host_core::id::StepAddress;
+use host_core::manifest::Manifest;
 
 use super::language::Language;
 use crate::exit::{Exit, Stop};
@@ -102,13 +103,19 @@ impl Project {
     }
 }
 
+/// The manifest, with its mistakes in words.
+fn parsed(project: &Project, manifest: &str) -> Result<Manifest, Stop> {
+    let file = project.manifest.file_name().unwrap_or_default().to_string_lossy();
+    host_core::manifest::parse(project.address.clone(), &file, manifest).map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        Stop::no(lines.join("\n"))
+    })
+}
+
 /// What a host would refuse is told now.
 fn check(project: &Project, wasm: &[u8], manifest: &str) -> anyhow::Result<()> {
     let file = project.manifest.file_name().unwrap_or_default().to_string_lossy();
-    let manifest = host_core::manifest::parse(project.address.clone(), &file, manifest).map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-        Stop::no(lines.join("\n"))
-    })?;
+    let manifest = parsed(project, manifest)?;
     let inspection = host_runtime::inspect(wasm).map_err(|rejection| Stop::no(rejection.to_string()))?;
     inspection.check_grants(&manifest).map_err(|rejection| Stop::no(format!("{file}: {rejection}")).into())
 }

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::Context as _;
+use host_core::manifest::Grant;
+use host_runtime::STEP_VERSION;
 
 use super::Project;
 use crate::embedded::{CONTRACT, EmbeddedText, PYTHON_SDK};
@@ -25,7 +27,9 @@ const INNER_VERSION: &str = "3.14";
 const MINOR_MIN: u32 = 10;
 const CURE: &str = "install Python 3.10 or later from https://www.python.org or by your system's packages";
 
-const WORLD: &str = "step-plugin";
+/// A world of the contract's package, made for each build: a component of Python imports all that its world does, used or
+/// not, so it is made of what the manifest grants.
+const WORLD: &str = "granted-step";
 /// Names of the contract's interfaces as modules of `wit_world.imports`; the SDK imports them by these.
 const INTERFACES: [(&str, &str); 5] = [
     ("wasi:logging/logging@0.1.0-draft", "saga-logging"),
@@ -47,7 +51,10 @@ pub(super) fn compile(project: &Project) -> anyhow::Result<Vec<u8>> {
     // The tool lets the step's module write where it lies, and looks into every folder that it is given: it gets a copy.
     let inner = folder.path().join("step");
     sources::copy(&sources, &inner)?;
-    write_all(&folder.path().join("wit"), CONTRACT)?;
+    let wit = folder.path().join("wit");
+    write_all(&wit, CONTRACT)?;
+    let world = world(&grants(project)?);
+    std::fs::write(wit.join("granted-step.wit"), world).context("writing the world of the step")?;
     let entry = folder.path().join("entry");
     write_all(&entry, &[EmbeddedText { path: "saga_entry.py", text: ENTRY_TEXT }])?;
     // Behind the project's own: for a project that carries no SDK, as those in this repository.
@@ -61,6 +68,23 @@ pub(super) fn compile(project: &Project) -> anyhow::Result<Vec<u8>> {
         Err(said) => said,
     };
     Err(Stop::no(output::told(&said, &sources.root)).into())
+}
+
+fn grants(project: &Project) -> anyhow::Result<Vec<Grant>> {
+    let text = std::fs::read_to_string(&project.manifest)
+        .with_context(|| format!("reading {}", project.manifest.display()))?;
+    Ok(super::parsed(project, &text)?.grants)
+}
+
+fn world(grants: &[Grant]) -> String {
+    let imports = grants.iter().map(|grant| match grant {
+        Grant::Config => "wasi:config/store@0.2.0-rc.1",
+        Grant::KeyValue => "wasi:keyvalue/store@0.2.0-draft2",
+        Grant::Events => "events",
+    });
+    let lines = ["wasi:logging/logging@0.1.0-draft"].into_iter().chain(imports);
+    let lines: String = lines.map(|import| format!("    import {import};\n")).collect();
+    format!("package saga:step@{STEP_VERSION};\n\nworld {WORLD} {{\n{lines}    export step;\n}}\n")
 }
 
 /// A Python that can make environments. Says what is missing and how to get it, before anything fails in the middle.
@@ -168,4 +192,27 @@ fn write_all(folder: &Path, files: &[EmbeddedText]) -> anyhow::Result<()> {
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_imports_what_its_manifest_grants_and_nothing_else() {
+        let world = world(&[Grant::KeyValue]);
+        assert!(world.contains("import wasi:keyvalue/store") && world.contains("import wasi:logging/logging"), "{world}");
+        assert!(!world.contains("config") && !world.contains("events"), "{world}");
+    }
+
+    #[test]
+    fn the_modules_that_the_sdk_imports_are_those_that_the_tool_is_told_of() {
+        let text = |path: &str| PYTHON_SDK.iter().find(|file| file.path == path).map_or("", |file| file.text);
+        for (interface, name) in INTERFACES {
+            assert!(text("_component.py").contains(&name.replace('-', "_")), "{name}");
+            let package = interface.split('/').next().unwrap_or_default();
+            assert!(CONTRACT.iter().any(|file| file.text.contains(&format!("package {package}"))), "{interface}");
+        }
+        assert!(ENTRY_TEXT.contains("_component") && text("_component.py").contains("def of_module("));
+    }
 }
