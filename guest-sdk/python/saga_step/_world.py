@@ -150,7 +150,7 @@ def manifest_in(folder: Path) -> tuple[str, dict[str, Any]]:
     try:
         import tomllib
     except ModuleNotFoundError:
-        raise ModuleNotFoundError("manifest_in reads TOML, which Python can from 3.11 on; here it is older") from None
+        raise ModuleNotFoundError("manifest_in reads TOML, which Python can from 3.11 on") from None
     found = sorted(path for path in folder.iterdir() if _ADDRESSED.fullmatch(path.name))
     if len(found) != 1:
         names = [path.name for path in found]

@@ -64,17 +64,18 @@ def _writer_of(kind: type) -> Callable[[Any], Any]:
         if issubclass(kind, known):
             return writer
     raise _NotWritable(
-        f"a {kind.__name__} has no place in JSON; make it a dataclass, a dict, a list, a text or a number"
+        f"a value of type {kind.__name__} has no place in JSON; make it a dataclass, a dict, a list, a text or a number"
     )
 
 
 def _object(value: Mapping[Any, Any]) -> dict[str, Any]:
     out = {}
     for key, inner in value.items():
+        name = _key(key)
         try:
-            out[_key(key)] = _plain(inner)
+            out[name] = _plain(inner)
         except _NotWritable as error:
-            error.path.append(str(key))
+            error.path.append(name)
             raise
     return out
 
@@ -86,7 +87,7 @@ def _key(key: Any) -> str:
         key = key.value
     if isinstance(key, str):
         return str.__str__(key)
-    raise _NotWritable(f"the key {key!r} is a {type(key).__name__}; the keys of an object are texts")
+    raise _NotWritable(f"the key {key!r} is of type {type(key).__name__}; the keys of an object are texts")
 
 
 def _list(value: Any) -> list[Any]:
