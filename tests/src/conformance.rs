@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use host_core::envelope::UseCaseRef;
 use host_core::failure::Failure;
@@ -69,10 +70,13 @@ pub fn run_cases(wasm: &Path, manifest: &Path) {
     assert!(failures.is_empty(), "{} of {} cases failed:\n  {}", failures.len(), cases.len(), failures.join("\n  "));
 }
 
-/// What no table of cases can say: chance, time, what an instance keeps, and what is done to a step that takes too much.
+/// What no table of cases can say: chance, time, what becomes of a step that takes too much, and that one instance serves
+/// many calls.
 pub fn run_sandbox(wasm: &Path, manifest: &Path) {
     let manifest = manifest_of(manifest);
-    let fresh = Stage::new(wasm, Manifest { calls_per_instance: CallsPerInstance::Count(1), ..manifest.clone() });
+    let mut of_one_call = Manifest { calls_per_instance: CallsPerInstance::Count(1), ..manifest.clone() };
+    of_one_call.limits.time_max = Duration::from_secs(2);
+    let fresh = Stage::new(wasm, of_one_call);
     let chances: Vec<String> = (0..3).map(|_| fresh.note("chance")).collect();
     let numbers: Vec<&str> = chances.iter().filter_map(|chance| chance.split(':').next()).collect();
     assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2], "instances draw the same numbers: {chances:?}");
@@ -82,22 +86,18 @@ pub fn run_sandbox(wasm: &Path, manifest: &Path) {
     let told: u64 = fresh.note("clock").parse().expect("the clock answers milliseconds");
     assert!(told.abs_diff(now) < 60_000, "the step's clock says {told}, it is {now}");
 
-    let reused = Stage::new(wasm, Manifest { calls_per_instance: CallsPerInstance::Count(2), ..manifest.clone() });
-    let counts: Vec<String> = (0..4).map(|_| reused.note("calls")).collect();
-    assert_eq!(counts, ["1", "2", "1", "2"], "an instance serves two calls");
-
-    let mut hurried = manifest;
-    hurried.limits.time_max = std::time::Duration::from_millis(400);
-    let hurried = Stage::new(wasm, hurried);
-    hurried.ends_in("loop", FaultKind::TimeLimit);
+    fresh.ends_in("loop", FaultKind::TimeLimit);
     fresh.ends_in("grow", FaultKind::MemoryLimit);
     fresh.note("clock");
+
+    let reused = Stage::new(wasm, Manifest { calls_per_instance: CallsPerInstance::Unlimited, ..manifest });
+    let counts: Vec<String> = (0..3).map(|_| reused.note("calls")).collect();
+    assert_eq!(counts, ["1", "2", "3"], "an instance serves call after call");
+    call_repeatedly(&reused);
 }
 
 /// Many calls of one instance, with bodies of many sizes: each answers what it should.
-pub fn run_repeatedly(wasm: &Path, manifest: &Path) {
-    let manifest = Manifest { calls_per_instance: CallsPerInstance::Unlimited, ..manifest_of(manifest) };
-    let stage = Stage::new(wasm, manifest);
+fn call_repeatedly(stage: &Stage) {
     let mut random = fastrand::Rng::with_seed(7);
     for round in 0..REPEATED_CALLS {
         let padding = "é".repeat(random.usize(..50_000));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use saga_tests::artefacts::{saga, target_dir};
-use saga_tests::conformance::{built, run_cases, run_repeatedly, run_sandbox};
+use saga_tests::conformance::{built, run_cases, run_sandbox};
 
 #[test]
 fn the_conformance_step_in_python_holds_every_case() {
@@ -15,15 +15,9 @@ fn the_conformance_step_in_python_holds_every_case() {
 }
 
 #[test]
-fn a_step_in_python_has_chance_and_time_and_ends_at_its_limits() {
+fn a_step_in_python_has_chance_and_time_ends_at_its_limits_and_serves_many_calls() {
     let (wasm, manifest) = built("python");
     run_sandbox(&wasm, &manifest);
-}
-
-#[test]
-fn one_instance_in_python_serves_many_calls() {
-    let (wasm, manifest) = built("python");
-    run_repeatedly(&wasm, &manifest);
 }
 
 const MANIFEST: &str = "grants = [\"keyvalue\"]\n";

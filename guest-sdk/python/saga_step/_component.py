@@ -9,6 +9,7 @@ that has the project's files. What there is then is frozen into the component; t
 Invariant: what a call opens is closed when it ends, since an instance lives on for many.
 """
 
+import gc
 import importlib
 import os
 import sys
@@ -69,6 +70,10 @@ def of_module(name: str) -> type[exports.Step]:
     except BaseException as error:
         _tell(error)
         raise
+    # What lives for good is no garbage: otherwise the first collection of each instance would look at all of it, and
+    # make pages its own that it would otherwise share with every other instance.
+    gc.collect()
+    gc.freeze()
 
     class Exported(exports.Step):
         def handle(self, context: wit.Context, body: str) -> wit.Outcome:

@@ -8,16 +8,20 @@ scanner of `json`, which is written in C: no character is looked at by Python.
 
 import json
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 from saga_step._jsontext import write
 
 # Passing over a value makes it and throws it away: numbers are the cheaper for being left texts.
-_scan = json.JSONDecoder(parse_float=str, parse_int=str).raw_decode
-_spaces = re.compile(r"[ \t\n\r]*").match
-_colon = re.compile(r"[ \t\n\r]*:[ \t\n\r]*").match
-# What follows a value: the comma with the spaces around it, or the spaces before the bracket.
-_comma = re.compile(r"[ \t\n\r]*,?[ \t\n\r]*").match
+_Scan = Callable[[str, int], tuple[Any, int]]
+_scan = cast(_Scan, json.JSONDecoder(parse_float=str, parse_int=str).scan_once)  # type: ignore[attr-defined]
+# What stands between values; in a text that has been read they match wherever they are asked.
+_Match = Callable[[str, int], re.Match[str]]
+_spaces = cast(_Match, re.compile(r"[ \t\n\r]*").match)
+_colon = cast(_Match, re.compile(r"[ \t\n\r]*:[ \t\n\r]*").match)
+# The comma with the spaces around it, or the spaces before the bracket.
+_comma = cast(_Match, re.compile(r"[ \t\n\r]*,?[ \t\n\r]*").match)
 
 
 class Entry(NamedTuple):
@@ -40,38 +44,32 @@ def merge(raw: str, before: Any, after: Any) -> str:
 
 def value_at(text: str) -> tuple[int, int]:
     """Where the one value of a text stands, without the spaces around it."""
-    start = _end(_spaces(text))
+    start = _spaces(text, 0).end()
     return start, _scan(text, start)[1]
 
 
 def members(text: str, start: int) -> list[Entry]:
     """The members of the object whose brace stands at `start`."""
     found = []
-    at = _end(_spaces(text, start + 1))
+    at = _spaces(text, start + 1).end()
     while text[at] == '"':
         key, key_end = _scan(text, at)
-        value_start = _end(_colon(text, key_end))
+        value_start = _colon(text, key_end).end()
         end = _scan(text, value_start)[1]
         found.append(Entry(at, key, value_start, end))
-        at = _end(_comma(text, end))
+        at = _comma(text, end).end()
     return found
 
 
 def elements(text: str, start: int) -> list[Entry]:
     """The elements of the array whose bracket stands at `start`."""
     found = []
-    at = _end(_spaces(text, start + 1))
+    at = _spaces(text, start + 1).end()
     while text[at] != "]":
         end = _scan(text, at)[1]
         found.append(Entry(at, "", at, end))
-        at = _end(_comma(text, end))
+        at = _comma(text, end).end()
     return found
-
-
-def _end(match: re.Match[str] | None) -> int:
-    if match is None:
-        raise ValueError("the text is no JSON")
-    return match.end()
 
 
 def _is_same(before: Any, after: Any) -> bool:
@@ -139,25 +137,27 @@ def _merge_arrays(out: list[str], raw: str, start: int, end: int, before: list[A
     for index, value in enumerate(after):
         if index:
             out.append(raw[came[index - 1].end : came[index].start] if keeps_layout else ",")
-        old = partners[index]
+        old, is_same = partners[index]
         if old is None:
             out.append(write(value))
+        elif is_same:
+            out.append(raw[came[old].start : came[old].end])
         else:
             _merge(out, raw, came[old].start, came[old].end, before[old], value)
     out.append(raw[came[-1].end : end] if keeps_layout else "]")
 
 
-def _pair(olds: list[Any], news: list[Any]) -> list[int | None]:
-    """For each new element the index of the old one it stands for, or None: the same at the same place, then the same
-    elsewhere, then (as many as before) the one at the same place.
+def _pair(olds: list[Any], news: list[Any]) -> list[tuple[int | None, bool]]:
+    """For each new element the index of the old one it stands for, or None, and whether both are the same: the same at
+    the same place, then the same elsewhere, then (as many as before) the one at the same place.
     """
-    partners: list[int | None] = [None] * len(news)
+    partners: list[tuple[int | None, bool]] = [(None, False)] * len(news)
     taken = [False] * len(olds)
-    for index, (old, new) in enumerate(zip(olds, news)):  # noqa: B905 - the longer one has no partners there
-        if _is_same(old, new):
-            partners[index] = index
+    for index in range(min(len(olds), len(news))):
+        if _is_same(olds[index], news[index]):
+            partners[index] = (index, True)
             taken[index] = True
-    unpaired = [index for index, partner in enumerate(partners) if partner is None]
+    unpaired = [index for index, (old, _) in enumerate(partners) if old is None]
     if not unpaired:
         return partners
     free: dict[str, list[int]] = {}
@@ -167,10 +167,11 @@ def _pair(olds: list[Any], news: list[Any]) -> list[int | None]:
     for index in unpaired:
         places = free.get(repr(news[index]))
         if places:
-            place = partners[index] = places.pop()
+            place = places.pop()
+            partners[index] = (place, True)
             taken[place] = True
     if len(olds) == len(news):
         for index in unpaired:
-            if partners[index] is None and not taken[index]:
-                partners[index] = index
+            if partners[index][0] is None and not taken[index]:
+                partners[index] = (index, False)
     return partners
