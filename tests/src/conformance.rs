@@ -1,5 +1,5 @@
 //! The conformance step: written once in each language, and held to one file of cases. Builds it by `saga build`, and
-//! calls it as `saga call` does, without a host around it. The one part of this library that knows rooms: core and runtime.
+//! calls it as `saga call` does, without a host around it. The one part of this library that knows rooms: core, runtime.
 
 mod expected;
 
@@ -70,8 +70,8 @@ pub fn run_cases(wasm: &Path, manifest: &Path) {
     assert!(failures.is_empty(), "{} of {} cases failed:\n  {}", failures.len(), cases.len(), failures.join("\n  "));
 }
 
-/// What no table of cases can say: chance, time, what becomes of a step that takes too much, and that one instance serves
-/// many calls.
+/// What no table of cases can say: chance, time, what becomes of a step that takes too much, and that one instance
+/// serves many calls.
 pub fn run_sandbox(wasm: &Path, manifest: &Path) {
     let manifest = manifest_of(manifest);
     let mut of_one_call = Manifest { calls_per_instance: CallsPerInstance::Count(1), ..manifest.clone() };
@@ -153,7 +153,7 @@ impl Stage {
         let (report, _) = self.call(&json!({"body": json!({"do": act}).to_string()}));
         match report.answer {
             Answer::Fault(fault) if fault.kind == kind => {}
-            // A runtime that asks for memory politely can tell its step that there is none: an exception like any other.
+            // A runtime that asks politely can tell its step that there is no memory: an exception like any other.
             Answer::Outcome(Outcome::Retry { ref reason, .. })
                 if kind == FaultKind::MemoryLimit && reason.to_lowercase().contains("memory") => {}
             other => panic!("{act} should end in {kind:?}, it ended in {other:?}"),

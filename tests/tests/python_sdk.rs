@@ -1,6 +1,6 @@
 //! The Python SDK in the component that `saga build` makes. Goal: a step in Python does what the contract and the other
-//! languages' steps do, and a mistake of the author's is told as the author's. Method: build the conformance step and hold
-//! it to its cases; break projects and read what `saga build` says.
+//! languages' steps do, and a mistake of the author's is told as the author's. Method: build the conformance step and
+//! hold it to its cases; break projects and read what `saga build` says.
 
 use std::path::Path;
 use std::process::Command;
@@ -18,6 +18,19 @@ fn the_conformance_step_in_python_holds_every_case() {
 fn a_step_in_python_has_chance_and_time_ends_at_its_limits_and_serves_many_calls() {
     let (wasm, manifest) = built("python");
     run_sandbox(&wasm, &manifest);
+}
+
+/// A scanner that goes into it would come to the end of the stack, which ends an instance.
+#[test]
+fn a_body_that_is_nested_without_end_is_refused_for_good() {
+    let (wasm, _) = built("python");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let body = folder.path().join("deep.json");
+    let text = format!(r#"{{"do":"set","n":{}{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
+    std::fs::write(&body, text).expect("writing");
+    let ran = Command::new(saga()).arg("call").arg(&wasm).arg(format!("--body=@{}", body.display())).output();
+    let told = String::from_utf8_lossy(&ran.expect("the program can be started").stdout).into_owned();
+    assert!(told.contains("invalid-body") && told.contains("nested deeper than"), "{told}");
 }
 
 const MANIFEST: &str = "grants = [\"keyvalue\"]\n";
@@ -44,7 +57,10 @@ fn build(project: &Path) -> std::process::Output {
 #[test]
 fn an_authors_mistake_is_told_with_its_place_and_without_the_tools_words() {
     let syntax = refused(&[("step.py", "def handle(context, body)\n    return body\n")]);
-    assert!(syntax.contains("File \"HERE/step.py\", line 1") && syntax.contains("SyntaxError: expected ':'"), "{syntax}");
+    assert!(
+        syntax.contains("File \"HERE/step.py\", line 1") && syntax.contains("SyntaxError: expected ':'"),
+        "{syntax}"
+    );
 
     let raised = refused(&[("step.py", "import rates\n"), ("rates.py", "LIMIT = int('many')\n")]);
     for words in ["File \"HERE/step.py\", line 1", "File \"HERE/rates.py\", line 1", "ValueError: invalid literal"] {

@@ -1,5 +1,5 @@
-//! The Rust SDK in the component that `saga build` makes. Goal: a step in Rust does what the contract and the steps of the
-//! other languages do. Method: build the conformance step and hold it to its cases.
+//! The Rust SDK in the component that `saga build` makes. Goal: a step in Rust does what the contract and the steps of
+//! the other languages do. Method: build the conformance step and hold it to its cases.
 
 use saga_tests::conformance::{built, run_cases, run_sandbox};
 

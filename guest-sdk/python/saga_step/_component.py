@@ -49,7 +49,15 @@ T = TypeVar("T")
 # What `saga build` looks for in the output: the words between them are for the author.
 _MARK = "\x1esaga\x1e"
 # Modules of the standard library that it imports when they are first needed, inside functions. Later is too late.
-_NEEDED_LATER = ("_strptime", "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.utf_16")
+_NEEDED_LATER = (
+    "_strptime",
+    "encodings.ascii",
+    "encodings.cp1252",
+    "encodings.idna",
+    "encodings.iso8859_15",
+    "encodings.latin_1",
+    "encodings.utf_16",
+)
 
 _levels = {
     "trace": saga_logging.Level.TRACE,

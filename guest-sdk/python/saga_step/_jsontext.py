@@ -13,6 +13,10 @@ from typing import Any, NoReturn
 
 # Numbers of this size are written without an exponent, as the SDKs of the other languages do.
 _EXPONENT_MAX = 38
+# How deep a text may be nested. What reads and writes goes into it: with much more than this the stack of a component is
+# at its end, which is the end of the instance, and not an exception.
+DEPTH_MAX = 400
+_NO_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+')
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -69,15 +73,26 @@ def _number(kind: type[int] | type[Decimal], text: str) -> Any:
 
 def read(text: str) -> Any:
     """The plain value of one JSON text. Of a key that stands twice, the last one counts."""
+    if text.count("[") + text.count("{") > DEPTH_MAX and _is_too_deep(text):
+        raise NotReadable(f"it is nested deeper than {DEPTH_MAX} levels")
     try:
         return _decoder.decode(text)
     except json.JSONDecodeError as error:
         raise NotReadable(f"no JSON: {error}") from None
-    except RecursionError:
-        raise NotReadable("it is nested too deeply") from None
     except (ValueError, DecimalException):
         # A whole number of thousands of digits, or an exponent beyond what Decimal takes.
         return _read_patiently(text)
+
+
+def _is_too_deep(text: str) -> bool:
+    """Takes the innermost brackets away, level by level; what is left after so many is too much."""
+    left = _NO_BRACKETS.sub("", text)
+    for _ in range(DEPTH_MAX):
+        left = left.replace("[]", "").replace("{}", "")
+        if not left:
+            return False
+    # Brackets that do not fit are no JSON: the scanner says it better.
+    return left.startswith(("[", "{"))
 
 
 def _read_patiently(text: str) -> Any:

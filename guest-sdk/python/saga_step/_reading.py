@@ -100,7 +100,10 @@ def _class(hint: Any) -> Reader:
 
 def wanted(what: str, value: Any) -> NotReadable:
     """That a value is not what it should be."""
-    shown = _jsontext.write(value)
+    if type(value) is dict or type(value) is list:
+        shown = "an object" if type(value) is dict else "a list"
+    else:
+        shown = _jsontext.write(value)
     if len(shown) > _SHOWN_MAX:
         shown = f"{shown[:_SHOWN_MAX]}…"
     return NotReadable(f"{what} is expected, not {shown}")

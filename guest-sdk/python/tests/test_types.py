@@ -107,9 +107,9 @@ BAD = [
     (Colour, "true", "one of red, 1 is expected, not true"),
     (Literal["a"], '"b"', 'one of "a" is expected, not "b"'),
     (list[int], '[1,"x"]', "/1: a whole number"),
-    (list[int], "{}", "a list is expected, not {}"),
+    (list[int], "{}", "a list is expected, not an object"),
     (dict[str, int], '{"a/b":null}', "/a~1b: a whole number"),
-    (dict, "[]", "an object is expected, not []"),
+    (dict, "[]", "an object is expected, not a list"),
     (Optional[int], '"x"', "a whole number"),
     (Union[int, bool], '"x"', "none of its types fits: a whole number is expected"),
     (Tree, '{"name":"a","children":[{"name":1}]}', "/children/0/name: a text is expected, not 1"),
@@ -120,7 +120,7 @@ BAD = [
     (uuid.UUID, '"x"', "a UUID is expected"),
     (Any, "{", "no JSON"),
     (Any, "NaN", "NaN is no JSON"),
-    (str, f'["{"x" * 100}"]', "a text is expected, not [" + '"' + "x" * 38 + "…"),
+    (int, f'"{"x" * 100}"', "a whole number is expected, not " + '"' + "x" * 39 + "…"),
 ]
 
 
@@ -266,3 +266,25 @@ def test_a_document_says_what_it_cannot_do() -> None:
         Document.parse("{")
     assert Document('{"x":1,"x":2}').get("/x") == 2
     assert Document("[1,2]").get("/01") is None
+
+
+@pytest.mark.parametrize("pair", ["[]", '{"a":}', '[{"\\"]":[]}]'])
+def test_how_deep_a_text_may_be_nested(pair: str) -> None:
+    def nested(depth: int) -> str:
+        if pair.startswith("[{"):
+            return '[{"\\"]":' * (depth // 2) + "[]" + "}]" * (depth // 2)
+        opening, closing = ("[", "]") if pair == "[]" else ('{"a":', "}")
+        return opening * (depth - 1) + opening[0] + closing * depth
+
+    value = _jsontext.read(nested(_jsontext.DEPTH_MAX - 2))
+    assert _writing.plain(value, "it") == value
+    for depth in (_jsontext.DEPTH_MAX + 4, 100_000):
+        with pytest.raises(_jsontext.NotReadable, match="nested deeper than 400 levels"):
+            _jsontext.read(nested(depth))
+
+
+def test_brackets_beside_each_other_and_in_texts_are_not_deep() -> None:
+    text = "[" + ",".join(['{"a":["[[[["]}'] * 5_000) + "]"
+    assert len(_jsontext.read(text)) == 5_000
+    with pytest.raises(_jsontext.NotReadable, match="no JSON"):
+        _jsontext.read("]" * 1_000 + "[" * 1_000)

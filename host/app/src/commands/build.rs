@@ -23,8 +23,8 @@ Examples:
   saga build --out ../saga-demo/plugins        straight into a host, which replaces the old version without a pause
   saga build steps/payment --out plugins
 
-A step in Rust needs cargo, one in Go the go tool (1.24 or later), one in Python python3 (3.10 or later); what else Python
-needs is brought once into $SAGA_CACHE_DIR, else $XDG_CACHE_HOME/saga, else ~/.cache/saga.")]
+A step in Rust needs cargo, one in Go the go tool (1.24 or later), one in Python python3 (3.10 or later); what else
+Python needs is brought once into $SAGA_CACHE_DIR, else $XDG_CACHE_HOME/saga, else ~/.cache/saga.")]
 pub struct Options {
     /// Folder of the project, with one `<address>.toml` in it.
     #[arg(default_value = ".")]

@@ -81,6 +81,8 @@ impl Language {
 
     pub fn comes_later(self) -> Stop {
         let name = self.name();
-        Stop::usage(format!("steps in {name} come with a later version of saga; this one knows --lang rust, go and python"))
+        Stop::usage(format!(
+            "steps in {name} come with a later version of saga; this one knows --lang rust, go and python"
+        ))
     }
 }

@@ -91,8 +91,7 @@ mod tests {
         let rust = ["Cargo.toml", "src/lib.rs", "sdk/saga-step/Cargo.toml", "sdk/saga-step/wit/saga-step.wit"];
         let go = ["go.mod", "step.go", "step_test.go", "sdk/saga/go.mod", "sdk/saga/wit/saga-step.wit"];
         let python = ["pyproject.toml", "step.py", "test_step.py", "saga_step/__init__.py", "saga_step/py.typed"];
-        for (language, files) in
-            [(Language::Rust, &rust[..]), (Language::Go, &go[..]), (Language::Python, &python[..])]
+        for (language, files) in [(Language::Rust, &rust[..]), (Language::Go, &go[..]), (Language::Python, &python[..])]
         {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let dir = folder.path().join("payment");

@@ -1,5 +1,5 @@
-//! A step in Python: componentize-py runs the author's module once, in a Python inside wasm, and keeps what comes of it as a
-//! component. It is brought by pip into a folder of saga's own, so a team needs `python3` and nothing else.
+//! A step in Python: componentize-py runs the author's module once, in a Python inside wasm, and keeps what comes of it
+//! as a component. It is brought by pip into a folder of saga's own, so a team needs `python3` and nothing else.
 
 mod cache;
 mod dependencies;
@@ -27,8 +27,8 @@ const INNER_VERSION: &str = "3.14";
 const MINOR_MIN: u32 = 10;
 const CURE: &str = "install Python 3.10 or later from https://www.python.org or by your system's packages";
 
-/// A world of the contract's package, made for each build: a component of Python imports all that its world does, used or
-/// not, so it is made of what the manifest grants.
+/// A world of the contract's package, made for each build: a component of Python imports all that its world does, used
+/// or not, so it is made of what the manifest grants.
 const WORLD: &str = "granted-step";
 /// Names of the contract's interfaces as modules of `wit_world.imports`; the SDK imports them by these.
 const INTERFACES: [(&str, &str); 5] = [
@@ -48,7 +48,7 @@ pub(super) fn compile(project: &Project) -> anyhow::Result<Vec<u8>> {
     let tool = need_tool(python)?;
     let packages = dependencies::bring(&project.dir, &tool)?;
     let folder = tempfile::tempdir().context("making a folder for the build")?;
-    // The tool lets the step's module write where it lies, and looks into every folder that it is given: it gets a copy.
+    // The tool lets the module write where it lies, and looks into every folder that it is given: it gets a copy.
     let inner = folder.path().join("step");
     sources::copy(&sources, &inner)?;
     let wit = folder.path().join("wit");
@@ -122,7 +122,9 @@ fn need_tool(python: &str) -> anyhow::Result<Environment> {
         let environment = Environment(folder.to_owned());
         let mut pip = environment.pip();
         pip.args(["--only-binary=:all:", "--no-deps"]).arg(format!("{TOOL}=={TOOL_VERSION}"));
-        let told = format!("{TOOL} cannot be brought; it comes from the package index of Python, so this needs the network once");
+        let told = format!(
+            "{TOOL} cannot be brought; it comes from the package index of Python, so this needs the network once"
+        );
         succeeded(pip.output(), &told)
     })?;
     Ok(Environment(folder))
@@ -188,7 +190,8 @@ fn run_tool(tool: &Environment, folder: &Path, paths: &[PathBuf]) -> anyhow::Res
 fn write_all(folder: &Path, files: &[EmbeddedText]) -> anyhow::Result<()> {
     for EmbeddedText { path, text } in files {
         let path = folder.join(path);
-        std::fs::create_dir_all(path.parent().unwrap_or(folder)).with_context(|| format!("making {}", path.display()))?;
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))
+            .with_context(|| format!("making {}", path.display()))?;
         std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(())
@@ -201,7 +204,10 @@ mod tests {
     #[test]
     fn a_component_imports_what_its_manifest_grants_and_nothing_else() {
         let world = world(&[Grant::KeyValue]);
-        assert!(world.contains("import wasi:keyvalue/store") && world.contains("import wasi:logging/logging"), "{world}");
+        assert!(
+            world.contains("import wasi:keyvalue/store") && world.contains("import wasi:logging/logging"),
+            "{world}"
+        );
         assert!(!world.contains("config") && !world.contains("events"), "{world}");
     }
 

@@ -11,8 +11,8 @@ use crate::terminal::note;
 
 const MARK: &str = ".whole";
 
-/// The folder of this name. It is made if it is not there, holds something else than `content` says, or is not alive. Two
-/// builds at once: the second waits for the first.
+/// The folder of this name. It is made if it is not there, holds something else than `content` says, or is not alive.
+/// Two builds at once: the second waits for the first.
 pub(super) fn made_once(
     name: &str,
     content: &str,
@@ -86,11 +86,17 @@ mod tests {
         let root = tempfile::tempdir().expect("a temporary folder");
         let made = |content: &str, alive: bool| {
             let mut count = 0;
-            let folder = made_once_in(root.path(), "tool", content, |_| alive, |folder| {
-                count += 1;
-                assert!(!folder.join("rest").exists(), "it is made in an empty folder");
-                Ok(std::fs::write(folder.join("rest"), "x")?)
-            });
+            let folder = made_once_in(
+                root.path(),
+                "tool",
+                content,
+                |_| alive,
+                |folder| {
+                    count += 1;
+                    assert!(!folder.join("rest").exists(), "it is made in an empty folder");
+                    Ok(std::fs::write(folder.join("rest"), "x")?)
+                },
+            );
             (folder.expect("it can be made"), count)
         };
         assert_eq!(made("1", true).1, 1);
@@ -108,10 +114,16 @@ mod tests {
         let failed = made_once_in(root.path(), "tool", "1", |_| true, |_| anyhow::bail!("no network"));
         assert_eq!(failed.expect_err("it failed").to_string(), "no network");
         let mut is_made = false;
-        made_once_in(root.path(), "tool", "1", |_| true, |_| {
-            is_made = true;
-            Ok(())
-        })
+        made_once_in(
+            root.path(),
+            "tool",
+            "1",
+            |_| true,
+            |_| {
+                is_made = true;
+                Ok(())
+            },
+        )
         .expect("now it can be made");
         assert!(is_made);
     }
@@ -123,11 +135,17 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    let made = made_once_in(root.path(), "tool", "1", |_| true, |_| {
-                        count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                        std::thread::yield_now();
-                        Ok(())
-                    });
+                    let made = made_once_in(
+                        root.path(),
+                        "tool",
+                        "1",
+                        |_| true,
+                        |_| {
+                            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                            std::thread::yield_now();
+                            Ok(())
+                        },
+                    );
                     assert!(made.expect("it can be made").join(MARK).exists());
                 });
             }

@@ -19,19 +19,24 @@ pub(super) fn bring(project: &Path, tool: &Environment) -> anyhow::Result<Option
     let mut hasher = DefaultHasher::new();
     content.hash(&mut hasher);
     let name = format!("dependencies-{:016x}", hasher.finish());
-    let folder = cache::made_once(&name, &content, |_| true, |folder| {
-        note(format_args!("bringing the project's packages into {} (once for this list)", folder.display()));
-        let mut pip = tool.pip();
-        pip.current_dir(project).arg("--target").arg(folder).arg("--no-compile");
-        // Of wheels, those that say they run everywhere.
-        pip.args(["--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"]);
-        pip.arg(format!("--python-version={INNER_VERSION}"));
-        if let Some(list) = &wanted.list {
-            pip.arg("-r").arg(list);
-        }
-        let what = "the project's packages cannot be brought; only such as are pure Python run inside a component. pip says";
-        succeeded(pip.args(&wanted.packages).output(), what)
-    })?;
+    let folder = cache::made_once(
+        &name,
+        &content,
+        |_| true,
+        |folder| {
+            note(format_args!("bringing the project's packages into {} (once for this list)", folder.display()));
+            let mut pip = tool.pip();
+            pip.current_dir(project).arg("--target").arg(folder).arg("--no-compile");
+            // Of wheels, those that say they run everywhere.
+            pip.args(["--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"]);
+            pip.arg(format!("--python-version={INNER_VERSION}"));
+            if let Some(list) = &wanted.list {
+                pip.arg("-r").arg(list);
+            }
+            let what = "the project's packages cannot be brought; only such as are pure Python run inside a component. pip says";
+            succeeded(pip.args(&wanted.packages).output(), what)
+        },
+    )?;
     Ok(Some(folder))
 }
 
@@ -51,13 +56,12 @@ impl Wanted {
         let file = project.join("pyproject.toml");
         if file.is_file() {
             let text = std::fs::read_to_string(&file).with_context(|| format!("reading {}", file.display()))?;
-            wanted.packages = packages(&text)
-                .map_err(|error| Stop::usage(format!("{} cannot be read: {error}", file.display())))?;
+            wanted.packages =
+                packages(&text).map_err(|error| Stop::usage(format!("{} cannot be read: {error}", file.display())))?;
         }
         let list = project.join("requirements.txt");
         if list.is_file() {
-            wanted.list_text =
-                std::fs::read_to_string(&list).with_context(|| format!("reading {}", list.display()))?;
+            wanted.list_text = std::fs::read_to_string(&list).with_context(|| format!("reading {}", list.display()))?;
             wanted.list = Some(std::path::absolute(&list)?);
         }
         Ok(wanted)

@@ -1,5 +1,5 @@
-//! What the tool said when it made no component, for the author: the SDK puts between two marks why the step's module cannot
-//! be imported, and everything around is the tool's.
+//! What the tool said when it made no component, for the author: the SDK puts between two marks why the step's module
+//! cannot be imported, and everything around is the tool's.
 
 use std::path::Path;
 
@@ -28,7 +28,8 @@ mod tests {
 
     #[test]
     fn the_authors_mistake_is_told_in_the_authors_file_and_without_the_tools_words() {
-        let said = format!("noise\n{MARK}  File \"/0/step.py\", line 3\n    x = \nSyntaxError: bad\n{MARK}\nmore noise");
+        let said =
+            format!("noise\n{MARK}  File \"/0/step.py\", line 3\n    x = \nSyntaxError: bad\n{MARK}\nmore noise");
         let told = told(&said, Path::new("here"));
         assert!(told.ends_with("imported:\n  File \"here/step.py\", line 3\n    x = \nSyntaxError: bad"), "{told}");
         assert!(!told.contains("noise"));
