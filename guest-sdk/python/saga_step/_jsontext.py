@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 # Numbers of this size are written without an exponent, as the SDKs of the other languages do.
 _EXPONENT_MAX = 38
-# How deep a text may be nested. What reads and writes goes into it: with much more than this the stack of a component is
-# at its end, which is the end of the instance, and not an exception.
+# How deep a text may be nested. What reads and writes goes into it: with much more than this the stack of a component
+# is at its end, which is the end of the instance, and not an exception.
 DEPTH_MAX = 400
 _NO_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+')
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
