@@ -17,6 +17,7 @@ _EXPONENT_MAX = 38
 # is at its end, which is the end of the instance, and not an exception.
 DEPTH_MAX = 400
 _NO_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[^\[\]{}"]+')
+_ONE_KIND = str.maketrans("{}", "[]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -86,13 +87,13 @@ def read(text: str) -> Any:
 
 def _is_too_deep(text: str) -> bool:
     """Takes the innermost brackets away, level by level; what is left after so many is too much."""
-    left = _NO_BRACKETS.sub("", text)
+    left = _NO_BRACKETS.sub("", text).translate(_ONE_KIND)
     for _ in range(DEPTH_MAX):
-        left = left.replace("[]", "").replace("{}", "")
+        left = left.replace("[]", "")
         if not left:
             return False
     # Brackets that do not fit are no JSON: the scanner says it better.
-    return left.startswith(("[", "{"))
+    return left.startswith("[")
 
 
 def _read_patiently(text: str) -> Any:
