@@ -48,6 +48,7 @@ T = TypeVar("T")
 
 # What `saga build` looks for in the output: the words between them are for the author.
 _MARK = "\x1esaga\x1e"
+_TOLD_MAX = 4_000
 # Modules of the standard library that it imports when they are first needed, inside functions. Later is too late.
 _NEEDED_LATER = (
     "_strptime",
@@ -246,9 +247,9 @@ def _forbid_imports() -> None:
 def _tell(error: BaseException) -> None:
     """Why the author's module cannot be imported, in the author's own files."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_of_author(frame.filename)]
-    words = "".join(traceback.format_exception_only(type(error), error))
-    lines = [f"{_MARK}", *traceback.format_list(frames), words, f"{_MARK}"]
-    sys.stderr.write("".join(lines))
+    lines = traceback.format_list(frames) + traceback.format_exception_only(type(error), error)
+    # componentize-py takes 10,000 bytes and no more.
+    sys.stderr.write(f"{_MARK}{''.join(lines)[-_TOLD_MAX:]}{_MARK}")
     sys.stderr.flush()
 
 
