@@ -10,6 +10,9 @@ saga_bin="$target_dir/release/saga"
 # The tool that checks the HTTP API, and its version.
 schemathesis_dir="$target_dir/schemathesis"
 schemathesis_version=4.32.5
+# The tools that the Python SDK is checked with, and what makes components of Python, in the version of `saga build`.
+python_dir="$target_dir/python"
+python_tools=(ruff==0.17.6 mypy==2.4.1 pytest==9.2.0 componentize-py==0.25.1)
 # Apache Kafka, which the tests of that broker run against, and where its jars are.
 kafka_version=4.3.0
 kafka_dir="$target_dir/kafka"

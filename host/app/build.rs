@@ -26,7 +26,9 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let root = variable("CARGO_MANIFEST_DIR")?.join("../..").canonicalize().map_err(|error| error.to_string())?;
     let out = variable("OUT_DIR")?;
-    for watched in ["plugins", "guest-sdk/rust", "guest-sdk/go", "wit", "Cargo.toml", "rust-toolchain.toml"] {
+    for watched in
+        ["plugins", "guest-sdk/rust", "guest-sdk/go", "guest-sdk/python", "wit", "Cargo.toml", "rust-toolchain.toml"]
+    {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
@@ -46,6 +48,13 @@ fn run() -> Result<(), String> {
         "GO_TEMPLATE",
         &root.join("guest-sdk/go/template"),
         &["go", "toml", "md", "in", "gitignore"],
+    )?;
+    list_texts(&mut code, "PYTHON_SDK", &root.join("guest-sdk/python/saga_step"), &["py", "typed"])?;
+    list_texts(
+        &mut code,
+        "PYTHON_TEMPLATE",
+        &root.join("guest-sdk/python/template"),
+        &["py", "toml", "md", "in", "gitignore"],
     )?;
     list_texts(&mut code, "CONTRACT", &root.join("wit"), &["wit"])?;
     write_if_changed(&out.join("embedded.rs"), code.as_bytes())

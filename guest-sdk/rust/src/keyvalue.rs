@@ -98,7 +98,10 @@ impl Bucket {
 #[non_exhaustive]
 pub enum Error {
     /// The manifest names no such bucket under `[keyvalue] shared`.
-    NoSuchBucket,
+    NoSuchBucket {
+        /// What was asked for.
+        name: String,
+    },
     /// The manifest does not grant it.
     AccessDenied,
     /// A limit, or a fault of the store; its own words.
@@ -122,7 +125,9 @@ pub enum Error {
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::NoSuchBucket => f.write_str("no such bucket; name it in the step's manifest, [keyvalue] shared"),
+            Error::NoSuchBucket { name } => {
+                write!(f, "there is no bucket \"{name}\"; name it in the step's manifest, [keyvalue] shared")
+            }
             Error::AccessDenied => {
                 f.write_str("access to the bucket is denied; grant `keyvalue` in the step's manifest")
             }

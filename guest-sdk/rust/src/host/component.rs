@@ -41,7 +41,10 @@ pub(crate) struct Bucket(wit_keyvalue::Bucket);
 
 impl Bucket {
     pub(crate) fn open(name: &str) -> Result<Self, keyvalue::Error> {
-        wit_keyvalue::open(name).map(Self).map_err(keyvalue_error)
+        wit_keyvalue::open(name).map(Self).map_err(|error| match error {
+            wit_keyvalue::Error::NoSuchStore => keyvalue::Error::NoSuchBucket { name: name.to_owned() },
+            other => keyvalue_error(other),
+        })
     }
 
     pub(crate) fn get(&self, key: &str) -> Result<Option<Vec<u8>>, keyvalue::Error> {
@@ -67,7 +70,8 @@ impl Bucket {
 
 fn keyvalue_error(error: wit_keyvalue::Error) -> keyvalue::Error {
     match error {
-        wit_keyvalue::Error::NoSuchStore => keyvalue::Error::NoSuchBucket,
+        // Only what is not open can lack its store, and opening has said so.
+        wit_keyvalue::Error::NoSuchStore => keyvalue::Error::Host("the bucket is no longer there".into()),
         wit_keyvalue::Error::AccessDenied => keyvalue::Error::AccessDenied,
         wit_keyvalue::Error::Other(text) => keyvalue::Error::Host(text),
     }

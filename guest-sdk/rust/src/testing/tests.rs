@@ -145,7 +145,7 @@ fn a_manifest_gives_address_config_grants_buckets_and_topics() {
         assert_eq!(ctx.address, "a.b.c-1");
         assert_eq!(config::get_all()?, [("set".into(), "test".into()), ("kept".into(), "manifest".into())]);
         keyvalue::shared("customers")?;
-        assert_eq!(keyvalue::shared("others").err(), Some(keyvalue::Error::NoSuchBucket));
+        assert_eq!(keyvalue::shared("others").err(), Some(keyvalue::Error::NoSuchBucket { name: "others".into() }));
         assert!(matches!(events::emit("x.y.z", &1), Err(events::Error::TopicRefused(_))));
         events::emit("a.b.topic", &1)?;
         Ok(unchanged())

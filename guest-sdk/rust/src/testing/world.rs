@@ -124,7 +124,7 @@ impl World {
         if !self.grants("keyvalue") {
             return Err(keyvalue::Error::AccessDenied);
         }
-        self.buckets.get_mut(name).ok_or(keyvalue::Error::NoSuchBucket)
+        self.buckets.get_mut(name).ok_or_else(|| keyvalue::Error::NoSuchBucket { name: name.to_owned() })
     }
 
     pub(crate) fn keys_page(

@@ -2,6 +2,7 @@
 
 mod component;
 mod go;
+mod python;
 mod rust;
 
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use host_core::id::StepAddress;
+use host_core::manifest::Manifest;
 
 use super::language::Language;
 use crate::exit::{Exit, Stop};
@@ -19,7 +21,10 @@ use crate::terminal::{bytes, note, say};
 Examples:
   saga build                                   in a folder that `saga new` wrote: dist/<address>.wasm
   saga build --out ../saga-demo/plugins        straight into a host, which replaces the old version without a pause
-  saga build steps/payment --out plugins")]
+  saga build steps/payment --out plugins
+
+A step in Rust needs cargo, one in Go the go tool (1.24 or later), one in Python python3 (3.10 or later); what else
+Python needs is brought once into $SAGA_CACHE_DIR, else $XDG_CACHE_HOME/saga, else ~/.cache/saga.")]
 pub struct Options {
     /// Folder of the project, with one `<address>.toml` in it.
     #[arg(default_value = ".")]
@@ -63,7 +68,8 @@ fn compile(project: &Project, profile: Option<&str>) -> anyhow::Result<Vec<u8>> 
     match project.language {
         Language::Rust => rust::compile(project, profile.unwrap_or("release")),
         Language::Go => go::compile(project),
-        Language::Python | Language::Js => Err(project.language.comes_later().into()),
+        Language::Python => python::compile(project),
+        Language::Js => Err(project.language.comes_later().into()),
     }
 }
 
@@ -93,20 +99,26 @@ impl Project {
             return Err(Stop::usage(format!("{} is no project of one step: {hint}", dir.display())).into());
         };
         let Some(language) = Language::of_project(dir) else {
-            let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod; there is neither";
+            let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod, one in Python a step.py; there is none of them";
             return Err(Stop::usage(format!("{} cannot be built: {hint}", dir.display())).into());
         };
         Ok(Self { dir: dir.to_owned(), address, manifest, language })
     }
 }
 
+/// The manifest, with its mistakes in words.
+fn parsed(project: &Project, manifest: &str) -> Result<Manifest, Stop> {
+    let file = project.manifest.file_name().unwrap_or_default().to_string_lossy();
+    host_core::manifest::parse(project.address.clone(), &file, manifest).map_err(|mistakes| {
+        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        Stop::no(lines.join("\n"))
+    })
+}
+
 /// What a host would refuse is told now.
 fn check(project: &Project, wasm: &[u8], manifest: &str) -> anyhow::Result<()> {
     let file = project.manifest.file_name().unwrap_or_default().to_string_lossy();
-    let manifest = host_core::manifest::parse(project.address.clone(), &file, manifest).map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-        Stop::no(lines.join("\n"))
-    })?;
+    let manifest = parsed(project, manifest)?;
     let inspection = host_runtime::inspect(wasm).map_err(|rejection| Stop::no(rejection.to_string()))?;
     inspection.check_grants(&manifest).map_err(|rejection| Stop::no(format!("{file}: {rejection}")).into())
 }
@@ -136,7 +148,7 @@ mod tests {
         };
         refused("exactly one file");
         std::fs::write(folder.path().join("a.b.c.toml"), "").expect("writing");
-        refused("there is neither");
+        refused("there is none of them");
         std::fs::write(folder.path().join("Cargo.toml"), "").expect("writing");
         assert_eq!(Project::find(folder.path()).expect("a project").address.as_str(), "a.b.c");
         std::fs::write(folder.path().join("a.b.d.toml"), "").expect("writing");

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::embedded::{EmbeddedText, GO_SDK, GO_TEMPLATE, SDK, TEMPLATE};
+use crate::embedded::{EmbeddedText, GO_SDK, GO_TEMPLATE, PYTHON_SDK, PYTHON_TEMPLATE, SDK, TEMPLATE};
 use crate::exit::Stop;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -35,6 +35,8 @@ impl Language {
             Some(Language::Rust)
         } else if has("go.mod") {
             Some(Language::Go)
+        } else if has("pyproject.toml") || has("step.py") {
+            Some(Language::Python)
         } else {
             None
         }
@@ -65,12 +67,22 @@ impl Language {
                 step_file: "step.go",
                 test_command: "go test",
             }),
-            Language::Python | Language::Js => Err(self.comes_later()),
+            Language::Python => Ok(Kit {
+                template: PYTHON_TEMPLATE,
+                sdk: PYTHON_SDK,
+                // Where `import saga_step` finds it, in tests as in the component.
+                sdk_folder: "saga_step",
+                step_file: "step.py",
+                test_command: "python3 -m unittest",
+            }),
+            Language::Js => Err(self.comes_later()),
         }
     }
 
     pub fn comes_later(self) -> Stop {
         let name = self.name();
-        Stop::usage(format!("steps in {name} come with a later version of saga; this one knows --lang rust and go"))
+        Stop::usage(format!(
+            "steps in {name} come with a later version of saga; this one knows --lang rust, go and python"
+        ))
     }
 }

@@ -16,9 +16,11 @@ use crate::terminal::say;
 Examples:
   saga new shop.billing.payment                   writes ./shop-billing-payment
   saga new shop.billing.payment --lang go
+  saga new shop.billing.payment --lang python
   saga new shop.billing.payment --dir payment
 
-Then change src/lib.rs or step.go, run its tests with `cargo test` or `go test`, and compile it with `saga build`.")]
+Then change src/lib.rs, step.go or step.py, run its tests with `cargo test`, `go test` or `python3 -m unittest`, and
+compile it with `saga build`.")]
 pub struct Options {
     /// Address of the step: domain.subdomain.service.
     pub address: StepAddress,
@@ -88,13 +90,16 @@ mod tests {
     fn a_project_has_the_step_its_manifest_and_the_sdk_and_no_placeholder_is_left() {
         let rust = ["Cargo.toml", "src/lib.rs", "sdk/saga-step/Cargo.toml", "sdk/saga-step/wit/saga-step.wit"];
         let go = ["go.mod", "step.go", "step_test.go", "sdk/saga/go.mod", "sdk/saga/wit/saga-step.wit"];
-        for (language, files) in [(Language::Rust, &rust[..]), (Language::Go, &go[..])] {
+        let python = ["pyproject.toml", "step.py", "test_step.py", "saga_step/__init__.py", "saga_step/py.typed"];
+        for (language, files) in [(Language::Rust, &rust[..]), (Language::Go, &go[..]), (Language::Python, &python[..])]
+        {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let dir = folder.path().join("payment");
             write_project(&dir, &kit(language), &address(), "shop-billing-payment").expect("an empty place");
             for path in files.iter().chain(&["README.md", "shop.billing.payment.toml"]) {
                 let text = std::fs::read_to_string(dir.join(path)).expect(path);
-                assert!(path.starts_with("sdk") || !text.contains("{{"), "{path}");
+                let is_of_sdk = path.starts_with("sdk/") || path.starts_with("saga_step/");
+                assert!(is_of_sdk || !text.contains("{{"), "{path}");
             }
             let manifest = std::fs::read_to_string(dir.join("shop.billing.payment.toml")).expect("a manifest");
             host_core::manifest::parse(address(), "manifest", &manifest).expect("the template's manifest is right");
@@ -114,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_language_of_a_later_version_is_refused() {
-        let options = Options { address: address(), lang: Language::Python, dir: None };
+        let options = Options { address: address(), lang: Language::Js, dir: None };
         let error = run(&options).expect_err("not yet");
         assert_eq!(crate::exit::of_error(&error), Exit::Usage);
         assert!(error.to_string().contains("later version"), "{error}");
