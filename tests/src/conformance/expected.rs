@@ -72,8 +72,8 @@ fn narrowed(wanted: &Value, found: &Value) -> Value {
     for (name, value) in names {
         if name == "reason-has" {
             let reason = all.get("reason").and_then(Value::as_str).unwrap_or_default();
-            let words = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-            let has_all = words.into_iter().all(|word| reason.contains(word));
+            let mut words = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+            let has_all = words.all(|word| reason.contains(word));
             out.insert(name.clone(), if has_all { value.clone() } else { json!(reason) });
         } else {
             out.insert(name.clone(), all.get(name).cloned().unwrap_or_default());
