@@ -2,14 +2,19 @@
 //! It must not decide anything about sagas: it checks bodies, translates refusals, and waits for the disk.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use host_core::id::{TopicName, WaitKey};
+use host_core::call::Answered;
+use host_core::id::{StepAddress, TopicName, WaitKey};
+use host_core::manifest::Grant;
 use host_engine::Engine;
 use host_monitor::door::{
-    Act, Door, PluginState, Readiness, Refusal, ServingState, Start, Started, UseCases as UseCasesView,
+    Act, AskWork, Door, PluginState, Readiness, Refusal, ServingState, Start, Started, UseCases as UseCasesView, Work,
+    WorkerState,
 };
+use host_remote::{Ask, Refused, Remote, RemoteInfo};
 use host_runtime::{PluginInfo, Plugins, Snapshot};
 use parking_lot::RwLock;
 
@@ -19,6 +24,7 @@ use crate::use_cases::{UseCases, trigger_cycles};
 pub struct HostDoor {
     use_cases: Arc<UseCases>,
     plugins: OnceLock<Plugins>,
+    remote: OnceLock<Remote>,
     engine: OnceLock<Arc<Engine>>,
     readiness: RwLock<Readiness>,
 }
@@ -26,12 +32,13 @@ pub struct HostDoor {
 impl HostDoor {
     pub fn new(use_cases: Arc<UseCases>) -> Self {
         let readiness = RwLock::new(Readiness::Starting);
-        Self { use_cases, plugins: OnceLock::new(), engine: OnceLock::new(), readiness }
+        Self { use_cases, plugins: OnceLock::new(), remote: OnceLock::new(), engine: OnceLock::new(), readiness }
     }
 
-    pub fn show_plugins(&self, plugins: Plugins) {
+    pub fn show_steps(&self, plugins: Plugins, remote: Remote) {
         // Called once, by the host that is starting.
         let _ = self.plugins.set(plugins);
+        let _ = self.remote.set(remote);
     }
 
     /// Take work from now on.
@@ -60,6 +67,15 @@ impl HostDoor {
             }
             (Readiness::Failed(reason), _) => Err(Refusal::Stopped(reason.clone())),
         }
+    }
+
+    fn remote(&self) -> Result<&Remote, Refusal> {
+        // A host that has failed or is ending takes answers, and gives no work: the room itself knows when.
+        self.remote.get().ok_or_else(|| Refusal::Stopped("it is starting, try again in a moment".to_owned()))
+    }
+
+    fn remote_steps(&self) -> Vec<RemoteInfo> {
+        self.remote.get().map(|remote| remote.subscribe().borrow().to_vec()).unwrap_or_default()
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {
@@ -109,15 +125,52 @@ impl Door for HostDoor {
         engine.publish(topic, key.into(), payload).await.map_err(refused)
     }
 
+    async fn take_work(
+        &self,
+        address: StepAddress,
+        token: Option<String>,
+        ask: AskWork,
+    ) -> Result<Vec<Work>, Refusal> {
+        self.engine()?;
+        let ask = Ask { worker: ask.worker, count_max: ask.count_max, wait: ask.wait };
+        let taken = self.remote()?.take(&address, token.as_deref(), &ask).await.map_err(refused_worker)?;
+        let work = |work: host_remote::Work| Work { lease: work.lease, lease_span: work.lease_span, call: work.call };
+        Ok(taken.into_iter().map(work).collect())
+    }
+
+    async fn renew_work(
+        &self,
+        address: StepAddress,
+        token: Option<String>,
+        lease: String,
+    ) -> Result<Duration, Refusal> {
+        self.remote()?.renew(&address, token.as_deref(), &lease).map_err(refused_worker)
+    }
+
+    async fn answer_work(
+        &self,
+        address: StepAddress,
+        token: Option<String>,
+        lease: String,
+        answer: Answered,
+    ) -> Result<(), Refusal> {
+        self.remote()?.answer(&address, token.as_deref(), &lease, answer).map_err(refused_worker)
+    }
+
     fn plugins(&self) -> Vec<PluginState> {
-        self.snapshot().plugins.iter().map(plugin_state).collect()
+        let here = self.snapshot().plugins.iter().map(plugin_state).collect::<Vec<_>>();
+        let remote = self.remote.get();
+        let elsewhere = self.remote_steps().into_iter().map(|info| remote_state(remote, info));
+        here.into_iter().chain(elsewhere).collect()
     }
 
     fn use_cases(&self) -> UseCasesView {
         let definitions = host_engine::UseCases::all(&*self.use_cases);
         let snapshot = self.snapshot();
+        let remote = self.remote.get();
         let emits = |step: &_| {
-            let manifest = snapshot.serving(step).and_then(|plugin| plugin.manifest.clone());
+            let here = snapshot.serving(step).and_then(|plugin| plugin.manifest.clone());
+            let manifest = here.or_else(|| remote.and_then(|remote| remote.manifest(step)));
             manifest.map(|manifest| manifest.event_topics.clone()).unwrap_or_default()
         };
         let mut problems = self.use_cases.problems();
@@ -159,6 +212,43 @@ fn plugin_state(plugin: &PluginInfo) -> PluginState {
         in_flight_count: u64::from(plugin.in_flight.count()),
         wasm_bytes: plugin.wasm_bytes,
         compile_time: Some(plugin.compile_time).filter(|time| !time.is_zero()),
+        workers: None,
+    }
+}
+
+fn remote_state(remote: Option<&Remote>, info: RemoteInfo) -> PluginState {
+    let workers = remote.map(|remote| remote.workers(&info.address)).unwrap_or_default();
+    let in_flight_count = workers.iter().map(|worker| worker.in_flight_count as u64).sum();
+    let worker = |worker: host_remote::WorkerInfo| WorkerState {
+        name: worker.name,
+        last_seen: worker.last_seen,
+        in_flight_count: worker.in_flight_count,
+    };
+    let (state, grants, reason) = match info.manifest {
+        Ok(manifest) => (ServingState::Serving, manifest.grants.clone(), None),
+        Err(reason) => (ServingState::Rejected, Vec::new(), Some(reason)),
+    };
+    PluginState {
+        address: info.address.to_string(),
+        digest: None,
+        state,
+        since: info.since,
+        grants: grants.into_iter().map(Grant::as_str).map(str::to_owned).collect(),
+        reason,
+        in_flight_count,
+        wasm_bytes: 0,
+        compile_time: None,
+        workers: Some(workers.into_iter().map(worker).collect()),
+    }
+}
+
+fn refused_worker(refused: Refused) -> Refusal {
+    match refused {
+        Refused::UnknownStep(address) => Refusal::UnknownStep(address),
+        Refused::NoToken | Refused::WrongToken => Refusal::Token(refused.to_string()),
+        Refused::LeaseOver => Refusal::LeaseOver(refused.to_string()),
+        Refused::InvalidAnswer(problem) => Refusal::AnswerRefused(problem),
+        Refused::Closed => Refusal::Stopped("it is stopping, ask the host that comes after it".to_owned()),
     }
 }
 

@@ -14,7 +14,8 @@ use host_engine::failpoint::{FailPoint, FailPoints};
 use host_engine::{Engine, Parts, Served};
 use host_monitor::door::Readiness;
 use host_monitor::{Handle, Inputs, Monitor};
-use host_runtime::{Hook, Plugins, PluginsOptions, Snapshot, StepRunner};
+use host_remote::Remote;
+use host_runtime::{Hook, Plugins, PluginsOptions, StepRunner};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,7 @@ use crate::config::{Config, HostCount, StoreKind};
 use crate::descriptors;
 use crate::door::HostDoor;
 use crate::needed;
+use crate::steps::{Steps, served};
 use crate::use_cases::UseCases;
 use crate::wiring::{self, Wired};
 
@@ -62,6 +64,7 @@ pub struct Host {
     engine: Arc<Engine>,
     monitor: Handle,
     door: Arc<HostDoor>,
+    remote: Remote,
     commit: Arc<dyn Commit>,
     close: Box<dyn FnOnce() + Send>,
     stop: CancellationToken,
@@ -100,7 +103,8 @@ impl Host {
         let inputs = Inputs { door: door.clone(), store: store.clone(), broker: broker.clone(), journal };
         let monitor = Monitor::start(monitor_options(config), inputs).await?;
         let plugins = open_plugins(config, &fail_points).await?;
-        door.show_plugins(plugins.clone());
+        let remote = open_remote(config, &tasks, stop.clone()).await?;
+        door.show_steps(plugins.clone(), remote.clone());
 
         tasks.spawn(use_cases.clone().watch(stop.clone()));
         tasks.spawn({
@@ -111,14 +115,14 @@ impl Host {
                 }
             }
         });
-        let served = follow_served(&plugins, &tasks, stop.clone());
+        let served = follow_served(&plugins, &remote, &tasks, stop.clone());
         let definitions = use_cases.revisions();
         let parts = Parts {
             commit: commit.clone(),
             store,
             shared,
             broker,
-            runner: runner(&plugins),
+            runner: Arc::new(Steps { here: runner(&plugins), elsewhere: remote.clone() }),
             use_cases,
             clock,
             fail_points,
@@ -130,7 +134,7 @@ impl Host {
         door.open(engine.clone());
         let outdated = CancellationToken::new();
         watch_commit(&commit, &door, &tasks, stop.clone(), outdated.clone());
-        Ok(Host { engine, monitor, door, commit, close, stop, tasks, drain: config.shutdown.drain, outdated })
+        Ok(Host { engine, monitor, door, remote, commit, close, stop, tasks, drain: config.shutdown.drain, outdated })
     }
 
     /// Where the API listens.
@@ -158,6 +162,7 @@ impl Host {
     /// End in order: no new work, what runs may finish, then the API, then the disk.
     pub async fn shut_down(self) {
         self.door.close(Readiness::Stopping);
+        self.remote.close();
         self.engine.shut_down(self.drain).await;
         self.monitor.shutdown(REQUESTS_DRAIN).await;
         self.stop.cancel();
@@ -206,6 +211,16 @@ async fn open_plugins(config: &Config, fail_points: &Arc<FailPoints>) -> anyhow:
     Ok(Plugins::open(options).await?)
 }
 
+/// After the plugins, whose folder it is.
+async fn open_remote(config: &Config, tasks: &TaskTracker, stop: CancellationToken) -> anyhow::Result<Remote> {
+    let dir = config.plugins_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || Remote::open(dir)).await?;
+    let (remote, service) =
+        opened.with_context(|| format!("reading the plugins folder {}", config.plugins_dir.display()))?;
+    tasks.spawn(service.run(stop));
+    Ok(remote)
+}
+
 /// Why a step has no key-values where hosts share the work.
 const NOT_SHARED: &str = "broker.hosts is \"several\": what an embedded store keeps under its keys no other host would see; \
     share a database (store.kind = \"postgres\"), let one host do the work (broker.hosts = \"one\"), or the step do without";
@@ -240,18 +255,24 @@ fn engine_options(config: &Config) -> host_engine::Options {
     }
 }
 
-/// The engine's view of the plugins, kept up to date.
-fn follow_served(plugins: &Plugins, tasks: &TaskTracker, stop: CancellationToken) -> watch::Receiver<Arc<Served>> {
-    let mut snapshots = plugins.subscribe();
-    let first = served(&snapshots.borrow_and_update());
+/// The engine's view of the steps, kept up to date.
+fn follow_served(
+    plugins: &Plugins,
+    remote: &Remote,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+) -> watch::Receiver<Arc<Served>> {
+    let (mut snapshots, mut remotes) = (plugins.subscribe(), remote.subscribe());
+    let first = served(&snapshots.borrow_and_update(), &remotes.borrow_and_update());
     let (sender, receiver) = watch::channel(Arc::new(first));
     tasks.spawn(async move {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = snapshots.changed() => if changed.is_err() { return },
+                changed = remotes.changed() => if changed.is_err() { return },
             }
-            let next = served(&snapshots.borrow_and_update());
+            let next = served(&snapshots.borrow_and_update(), &remotes.borrow_and_update());
             sender.send_if_modified(|served| {
                 let is_new = **served != next;
                 if is_new {
@@ -262,14 +283,6 @@ fn follow_served(plugins: &Plugins, tasks: &TaskTracker, stop: CancellationToken
         }
     });
     receiver
-}
-
-fn served(snapshot: &Snapshot) -> Served {
-    let manifests = snapshot.addresses().filter_map(|address| {
-        let manifest = snapshot.serving(address)?.manifest.clone()?;
-        Some((address.clone(), manifest))
-    });
-    Served { steps: manifests.collect() }
 }
 
 /// Tell callers when the disk or the broker failed: the host then answers questions and takes no more work.

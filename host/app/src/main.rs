@@ -20,6 +20,7 @@ mod logging;
 mod near;
 mod needed;
 mod progress;
+mod steps;
 mod terminal;
 mod use_cases;
 mod wiring;

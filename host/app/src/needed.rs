@@ -17,13 +17,18 @@ pub fn topics(config: &Config) -> BTreeSet<TopicName> {
     host_engine::needed_topics(&manifests, use_cases.iter().map(|use_case| &**use_case))
 }
 
-/// The manifests of the plugins in a folder; one without a manifest has the default.
+/// The manifests of the plugins in a folder, one without a manifest has the default, and of remote steps.
 pub fn manifests(dir: &Path) -> Vec<Manifest> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
     entries.flatten().filter_map(|entry| manifest(&entry.path())).collect()
 }
 
 fn manifest(path: &Path) -> Option<Manifest> {
+    if path.extension()? == "toml" && !path.with_extension("wasm").exists() {
+        let address = StepAddress::try_new(path.file_stem()?.to_str()?).ok()?;
+        let manifest = manifest::parse(address, "", &std::fs::read_to_string(path).ok()?).ok()?;
+        return manifest.remote.is_some().then_some(manifest);
+    }
     if path.extension()? != "wasm" || !path.is_file() {
         return None;
     }
@@ -54,11 +59,16 @@ mod tests {
         write("p/a.b.two.wasm", "");
         write("p/a.b.two.toml", "no manifest");
         write("p/badname.wasm", "");
+        write("p/a.b.four.toml", &format!("[remote]\ntoken-sha256 = \"{}\"\n", "0".repeat(64)));
+        write("p/a.b.five.toml", "concurrency = 1\n");
         write("u/shop.toml", "name = \"shop\"\nversion = 1\nowner = \"us\"\nsteps = [\"a.b.three\"]\n");
         write("u/bad.toml", "name = \"bad\"\n");
         let topics = topics(&config);
         let names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
         let expected = [
+            "a.b.four.compensate",
+            "a.b.four.error",
+            "a.b.four.in",
             "a.b.one.compensate",
             "a.b.one.error",
             "a.b.one.in",

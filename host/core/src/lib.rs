@@ -2,6 +2,7 @@
 //! It must not know tokio, clocks, files, networks or logs: time and ids come in as arguments, effects go out as data.
 #![forbid(unsafe_code)]
 
+pub mod call;
 pub mod decide;
 pub mod envelope;
 pub mod failure;

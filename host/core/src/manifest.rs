@@ -1,5 +1,5 @@
-//! The manifest of a plugin, `<address>.toml`: what it may do, how it is retried, what bounds it. Every key is
-//! optional.
+//! The manifest of a step, `<address>.toml`: what it may do, how it is retried, what bounds it. Every key is optional,
+//! but for a step that runs elsewhere, which a manifest alone declares.
 
 mod parse;
 
@@ -30,6 +30,17 @@ pub struct Manifest {
     /// JSON pointer into the body; messages of equal value are handled in order. None: the global-id.
     pub ordering_key: Option<String>,
     pub calls_per_instance: CallsPerInstance,
+    /// `[remote]`: workers elsewhere run this step. None: a component does, in here.
+    pub remote: Option<Remote>,
+}
+
+/// `[remote] token-sha256, lease`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remote {
+    /// Of the token that workers show. The token itself is nowhere in the installation.
+    pub token_sha256: [u8; 32],
+    /// How long a worker may be silent with a call in its hands.
+    pub lease: Duration,
 }
 
 /// What a plugin may import. Logging, clocks and random need no grant.
@@ -105,6 +116,7 @@ impl Manifest {
             concurrency: 64,
             ordering_key: None,
             calls_per_instance: CallsPerInstance::Count(1),
+            remote: None,
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::id::WaitKey;
 use crate::json::Json;
+use crate::limits::{CODE_BYTES_MAX, REASON_BYTES_MAX, cut};
 
 /// What a step answers. Consumed by value: it is applied once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,4 +49,25 @@ pub enum FaultKind {
 pub enum Answer {
     Outcome(Outcome),
     Fault(Fault),
+}
+
+/// A text for people as a step may give it: bounded, and it can do no more to their terminal than begin a new line.
+pub fn reason(text: String) -> String {
+    let is_bad = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let text = if text.len() <= REASON_BYTES_MAX { text } else { cut(&text, REASON_BYTES_MAX) };
+    if text.contains(is_bad) { text.replace(is_bad, "\u{fffd}") } else { text }
+}
+
+/// The code of a refusal, or what is wrong with it.
+pub fn code(text: String) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("answered rejected with an empty code; a code is short and stable, like \"out-of-stock\"".to_owned());
+    }
+    if text.len() > CODE_BYTES_MAX || text.chars().any(char::is_control) {
+        let start = cut(&text, 40);
+        return Err(format!(
+            "answered rejected with the code {start:?}; a code has up to {CODE_BYTES_MAX} printable bytes"
+        ));
+    }
+    Ok(text)
 }

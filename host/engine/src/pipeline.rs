@@ -18,7 +18,7 @@ use host_core::outcome::{Answer, Outcome};
 use host_core::record::{Event, Record, Standing};
 use host_core::time::Timestamp;
 use host_core::unit::{Ack, Cause, Headers, KeyValueTxn, Message, Parked, Payload, Publish, Unit};
-use host_runtime::{Call, Effects, Report};
+use host_runtime::{Call, Effects, Place, Report};
 use host_store::Remedy;
 use parking_lot::Mutex;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -45,8 +45,15 @@ impl Pipeline {
         Self { context, alone: Mutex::default() }
     }
 
-    /// Handle one delivery to its end: committed, or given back to the broker when the host stops.
-    pub(crate) async fn run(&self, manifest: &Manifest, direction: Direction, mut delivery: Delivery) {
+    /// Handle one delivery to its end: committed, or given back to the broker when the host stops. A step that runs
+    /// elsewhere has a place for its call.
+    pub(crate) async fn run(
+        &self,
+        manifest: &Manifest,
+        direction: Direction,
+        mut delivery: Delivery,
+        place: Option<Box<dyn Place>>,
+    ) {
         let context = &*self.context;
         let mut turn = None;
         let work = match intake(context, &manifest.address, direction, &mut delivery, &mut turn).await {
@@ -65,7 +72,9 @@ impl Pipeline {
         let Delivery { message, ack, redelivered: _ } = delivery;
         context.fail_points.hit(FailPoint::BeforeExecute);
         let outcome = match work {
-            Work::Call { envelope, pinned, first } => self.call(manifest, message, ack, envelope, pinned, first).await,
+            Work::Call { envelope, pinned, first } => {
+                self.call(manifest, message, ack, envelope, pinned, first, place).await
+            }
             Work::Decide { envelope, input, first } => {
                 let unit = self.decided(manifest, &message, ack, &envelope, *input, first);
                 self.submit(unit).await
@@ -82,7 +91,11 @@ impl Pipeline {
         }
     }
 
-    /// Execute and commit; again if another call wrote what this one read.
+    /// Execute and commit; again if another call wrote what this one read, which a call elsewhere cannot have read.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one fact of the delivery; a struct would be made for one reader"
+    )]
     async fn call(
         &self,
         manifest: &Manifest,
@@ -91,6 +104,7 @@ impl Pipeline {
         envelope: Arc<Envelope>,
         pinned: Pinned,
         first: First,
+        mut place: Option<Box<dyn Place>>,
     ) -> Result<(), Stopped> {
         let context = &*self.context;
         let transactional = manifest.grants(Grant::KeyValue);
@@ -112,7 +126,10 @@ impl Pipeline {
             let began_at = context.now();
             context.metrics.calls.add(1);
             let call = call(&envelope, &message, &pinned);
-            let report = context.runner.call(call, context.key_values.clone()).await;
+            let report = match place.take() {
+                Some(place) => place.call(call).await,
+                None => context.runner.call(call, context.key_values.clone()).await,
+            };
             context.fail_points.hit(FailPoint::AfterExecute);
             let facts = CallFacts { began_at: Some(began_at), attempt, digest: report.digest, at: context.now() };
             let at = snapshot.as_ref().map(|snapshot| snapshot.lsn);

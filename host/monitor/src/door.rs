@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use host_core::id::{Digest, GlobalId, TopicName, UseCaseName, WaitKey};
+use host_core::call::{Answered, Call};
+use host_core::id::{Digest, GlobalId, StepAddress, TopicName, UseCaseName, WaitKey};
 use host_core::json::Json;
 use host_core::record::Verb;
 use host_core::time::Timestamp;
@@ -24,6 +25,32 @@ pub trait Door: Send + Sync + 'static {
 
     /// Publish a message as a foreign producer would; durable on return.
     async fn publish(&self, topic: TopicName, key: Option<String>, payload: bytes::Bytes) -> Result<(), Refusal>;
+
+    /// Calls of a remote step for a worker that shows its token: waits for the first.
+    async fn take_work(&self, address: StepAddress, _token: Option<String>, _ask: AskWork) -> Result<Vec<Work>, Refusal> {
+        Err(Refusal::UnknownStep(address))
+    }
+
+    /// A worker is still at a call. Answers for how long it may be silent now.
+    async fn renew_work(
+        &self,
+        address: StepAddress,
+        _token: Option<String>,
+        _lease: String,
+    ) -> Result<Duration, Refusal> {
+        Err(Refusal::UnknownStep(address))
+    }
+
+    /// What came of a call.
+    async fn answer_work(
+        &self,
+        address: StepAddress,
+        _token: Option<String>,
+        _lease: String,
+        _answer: Answered,
+    ) -> Result<(), Refusal> {
+        Err(Refusal::UnknownStep(address))
+    }
 
     /// What is loaded, newest state.
     fn plugins(&self) -> Vec<PluginState>;
@@ -92,6 +119,35 @@ pub struct Act {
     pub dry_run: bool,
 }
 
+/// A worker's wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskWork {
+    /// As the worker calls itself.
+    pub worker: String,
+    /// Calls that it takes at once.
+    pub count_max: usize,
+    /// How long it waits for the first.
+    pub wait: Duration,
+}
+
+/// A call that a worker has in its hands.
+#[derive(Debug, Clone)]
+pub struct Work {
+    pub lease: String,
+    /// How long the worker may be silent.
+    pub lease_span: Duration,
+    pub call: Call,
+}
+
+/// A worker of a remote step that was heard of lately.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerState {
+    pub name: String,
+    pub last_seen: Timestamp,
+    /// Calls that it holds.
+    pub in_flight_count: usize,
+}
+
 /// A plugin as operators see it.
 #[derive(Debug, Clone)]
 pub struct PluginState {
@@ -108,6 +164,8 @@ pub struct PluginState {
     pub in_flight_count: u64,
     pub wasm_bytes: u64,
     pub compile_time: Option<Duration>,
+    /// Of a step that runs elsewhere. None: it runs here.
+    pub workers: Option<Vec<WorkerState>>,
 }
 
 /// Whether a plugin serves.
@@ -149,6 +207,16 @@ pub enum Refusal {
     TooLarge { what: &'static str, bytes_max: usize },
     #[error("saga {global_id} is {status}; {verb} is possible only for {possible}")]
     WrongStatus { global_id: GlobalId, status: &'static str, verb: &'static str, possible: &'static str },
+    #[error(
+        "{0} is no remote step of this host; a manifest {0}.toml with a table [remote], and no {0}.wasm, makes it one"
+    )]
+    UnknownStep(StepAddress),
+    #[error("{0}")]
+    Token(String),
+    #[error("{0}")]
+    LeaseOver(String),
+    #[error("the answer breaks the contract: {0}")]
+    AnswerRefused(String),
     #[error("too much work is waiting ({backlog} messages); try again later")]
     Busy { backlog: u64 },
     /// The host is ending, or its disk failed. The reason is in words for everybody: it names no path.

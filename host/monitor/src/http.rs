@@ -16,6 +16,7 @@ mod server;
 mod signals;
 mod start;
 mod statistics;
+mod work;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -80,7 +81,7 @@ pub(crate) struct Turns {
 impl Turns {
     fn new(limits: &Limits) -> Self {
         // However large an operator lets one body be: one must always fit.
-        let bodies_bytes = limits.bodies_bytes_max.max(limits.message_bytes_max());
+        let bodies_bytes = limits.bodies_bytes_max.max(limits.answer_bytes_max());
         Self {
             bodies: Arc::new(Semaphore::new(bodies_bytes.div_ceil(body::PERMIT_BYTES))),
             queries: Arc::new(Semaphore::new(limits.query_count_max)),

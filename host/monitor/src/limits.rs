@@ -40,6 +40,11 @@ impl Limits {
     pub fn message_bytes_max(&self) -> usize {
         self.body_bytes_max.saturating_add(self.meta_bytes_max).saturating_add(ENVELOPE_BYTES)
     }
+
+    /// Bytes of a worker's answer: body, compensation log and events.
+    pub fn answer_bytes_max(&self) -> usize {
+        self.message_bytes_max().saturating_mul(3)
+    }
 }
 
 impl Default for Limits {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use host_core::id::{Direction, WaitKey};
 use host_core::json::Json;
-use host_core::limits::{CODE_BYTES_MAX, REASON_BYTES_MAX, cut};
-use host_core::outcome::{Answer, Fault, FaultKind, Outcome};
+use host_core::limits::cut;
+use host_core::outcome::{Answer, Fault, FaultKind, Outcome, code, reason};
 use smallvec::SmallVec;
 
 use crate::capabilities::bindings::saga::step::types as wit;
@@ -198,7 +198,7 @@ fn checked(outcome: wit::Outcome, direction: Direction, bytes_max: usize) -> Res
             Ok(Outcome::Done { body, compensation })
         }
         wit::Outcome::Rejected(rejected) => {
-            let code = code(rejected.code)?;
+            let code = code(rejected.code).map_err(invalid)?;
             let details = rejected.details.map(|text| json("details", text, bytes_max)).transpose()?;
             Ok(Outcome::Rejected { code, reason: reason(rejected.reason), details })
         }
@@ -212,26 +212,6 @@ fn checked(outcome: wit::Outcome, direction: Direction, bytes_max: usize) -> Res
 
 fn ms(ms: Option<u32>) -> Option<Duration> {
     ms.map(|ms| Duration::from_millis(u64::from(ms)))
-}
-
-/// A text for people, which cannot do more to their terminal than begin a new line.
-fn reason(text: String) -> String {
-    let is_bad = |c: char| c.is_control() && c != '\n' && c != '\t';
-    let text = if text.len() <= REASON_BYTES_MAX { text } else { cut(&text, REASON_BYTES_MAX) };
-    if text.contains(is_bad) { text.replace(is_bad, "\u{fffd}") } else { text }
-}
-
-fn code(text: String) -> Result<String, Fault> {
-    if text.trim().is_empty() {
-        return Err(invalid("answered rejected with an empty code; a code is short and stable, like \"out-of-stock\""));
-    }
-    if text.len() > CODE_BYTES_MAX || text.chars().any(char::is_control) {
-        let start = cut(&text, 40);
-        return Err(invalid(format!(
-            "answered rejected with the code {start:?}; a code has up to {CODE_BYTES_MAX} printable bytes"
-        )));
-    }
-    Ok(text)
 }
 
 /// Check a text that the step answered. The bytes are not copied.

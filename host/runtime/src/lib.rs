@@ -24,8 +24,10 @@ pub use engine::Allocation;
 pub use error::{Error, Rejection};
 pub use long_calls::Running;
 pub use registry::{CallGauge, Hook, PluginInfo, PluginState, Plugins, PluginsOptions, Snapshot};
+pub use host_core::call::Call;
 pub use trial::{MemoryKeyValues, Trial, manifest_beside};
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,37 +41,29 @@ use host_core::manifest::Manifest;
 use host_core::outcome::Answer;
 use host_core::time::Timestamp;
 
-/// Runs calls. Implemented by the plugin registry, and by scripted steps in tests.
+/// Runs calls. Implemented by the plugin registry, by the room of remote steps, and by scripted steps in tests.
 pub trait StepRunner: Send + Sync + 'static {
     /// Make one call. Never fails: what goes wrong is a fault inside the report.
     fn call(&self, call: Call, key_values: Arc<dyn KeyValues>) -> Running<'_>;
 
     /// The manifest that governs this address now; none if the step is not served here.
     fn manifest(&self, address: &StepAddress) -> Option<Arc<Manifest>>;
+
+    /// Wait until somebody elsewhere takes one more call of this step. None: it runs here, and the host's own bounds are
+    /// all there is to wait for. Cancel-safe.
+    fn place(&self, _address: &StepAddress) -> Option<Placing<'_>> {
+        None
+    }
 }
 
-/// Everything one call gets.
-#[derive(Debug, Clone)]
-pub struct Call {
-    pub address: StepAddress,
-    /// The version that must run; none lets the registry take the serving one.
-    pub digest: Option<Digest>,
-    pub global_id: GlobalId,
-    pub use_case: Option<UseCaseRef>,
-    pub position: Position,
-    pub direction: Direction,
-    pub attempt: u32,
-    pub idempotency_key: MessageId,
-    pub deadline: Option<Timestamp>,
-    pub signalled: Option<WaitKey>,
-    /// What turned the saga round.
-    pub failure: Option<Arc<Failure>>,
-    /// Unknown members of `meta`: key as text, value as JSON text.
-    pub headers: Vec<(String, String)>,
-    pub body: Json,
-    /// Of `compensate` only.
-    pub compensation_log: Option<Json>,
+/// A place that somebody elsewhere gives for one call. Dropping it gives it back.
+pub trait Place: Send + Sync {
+    /// Make the call there.
+    fn call(self: Box<Self>, call: Call) -> Running<'static>;
 }
+
+/// Waits for a place.
+pub type Placing<'a> = Pin<Box<dyn Future<Output = Box<dyn Place>> + Send + 'a>>;
 
 /// What a call left behind.
 #[derive(Debug)]

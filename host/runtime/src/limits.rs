@@ -74,7 +74,7 @@ pub const COMPILE_MEMORY_BYTES_DEFAULT: u64 = 4 << 30;
 /// Bytes of compiled code that are read at once to look at its checksum.
 pub(crate) const HASHED_PIECE_BYTES: usize = 64 << 10;
 /// Bytes of a manifest file.
-pub(crate) const MANIFEST_BYTES_MAX: u64 = 256 << 10;
+pub const MANIFEST_BYTES_MAX: u64 = 256 << 10;
 /// Files looked at in the plugins folder; more is a mistake and is said so.
 pub(crate) const PLUGIN_FILES_MAX: usize = 4096;
 /// Versions of one step whose files are kept for `compensate`; the oldest go first.
@@ -117,5 +117,5 @@ pub(crate) const READ_BYTES_MAX: usize = 16 << 20;
 pub(crate) const KEYS_PAGE: usize = 256;
 
 /// Events and signals of one call, and bytes of them all.
-pub(crate) const EVENT_COUNT_MAX: usize = 256;
-pub(crate) const EVENT_BYTES_MAX: usize = 4 << 20;
+pub const EVENT_COUNT_MAX: usize = 256;
+pub const EVENT_BYTES_MAX: usize = 4 << 20;

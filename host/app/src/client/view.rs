@@ -170,6 +170,16 @@ pub struct Plugin {
     pub grants: Vec<String>,
     pub reason: Option<String>,
     pub wasm_bytes: Option<u64>,
+    /// Of a step that runs elsewhere.
+    pub workers: Option<Vec<Worker>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Worker {
+    pub name: String,
+    pub last_seen: String,
+    pub in_flight: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{CallLimits, CallsPerInstance, Grant, Manifest, Retry, Wait};
+use super::{CallLimits, CallsPerInstance, Grant, Manifest, Remote, Retry, Wait};
 use crate::files::FileError;
 use crate::files::reader::{Placed, Repeats, Table, read};
 use crate::id::{BucketName, StepAddress, TopicName};
@@ -34,6 +34,12 @@ const CALL_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration:
 /// Output of one call.
 const OUTPUT_BYTES: RangeInclusive<u64> = 1024..=(64 << 20);
 const CALLS_PER_INSTANCE: RangeInclusive<u64> = 1..=1_000_000;
+/// A worker that is silent for so long is taken for dead: shorter, and a pause of its garbage collector costs a call;
+/// longer, and a saga waits an hour for a machine that is gone.
+const LEASE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
+const LEASE_DEFAULT: Duration = Duration::from_secs(30);
+/// A call that workers run, if nothing is said: they renew its lease as long as they are at it.
+const REMOTE_TIME_DEFAULT: Duration = Duration::from_secs(600);
 /// A pointer to a member of the body.
 const POINTER_BYTES_MAX: usize = 256;
 
@@ -56,7 +62,16 @@ pub fn parse(address: StepAddress, file: &str, text: &str) -> Result<Manifest, V
         let event_topics = table.within("events", event_topics);
         let retry = table.within("retry", |table| retry(table, defaults.retry));
         let wait = table.within("wait", |table| wait(table, defaults.wait));
-        let limits = table.within("limits", |table| limits(table, defaults.limits));
+        let has_remote = table.has("remote");
+        let remote = table.within("remote", |table| remote(table, has_remote));
+        if let Some(grants) = grants.as_ref().filter(|_| has_remote) {
+            refuse_grants(table, grants);
+        }
+        let mut default_limits = defaults.limits;
+        if has_remote {
+            default_limits.time_max = REMOTE_TIME_DEFAULT;
+        }
+        let limits = table.within("limits", |table| limits(table, default_limits));
         Some(Manifest {
             address: defaults.address,
             grants: grants.map_or(defaults.grants, |grants| grants.value),
@@ -69,6 +84,7 @@ pub fn parse(address: StepAddress, file: &str, text: &str) -> Result<Manifest, V
             concurrency,
             ordering_key: ordering_key.map(|pointer| pointer.value),
             calls_per_instance: calls_per_instance.unwrap_or(defaults.calls_per_instance),
+            remote,
         })
     })
 }
@@ -113,6 +129,41 @@ fn event_topics(table: &mut Table<'_>) -> Vec<TopicName> {
     };
     let cure = "write names of topics that `emit` may publish to";
     table.list("topics", TOPIC_COUNT_MAX, Repeats::Refused, cure, topic).map_or_else(Vec::new, |list| list.value)
+}
+
+/// A worker elsewhere can be handed a call and answer it; it cannot ask the host anything in between.
+fn refuse_grants(table: &Table<'_>, grants: &Placed<Vec<Grant>>) {
+    for grant in grants.value.iter().filter(|grant| **grant != Grant::Events) {
+        let problem = format!("a step that runs elsewhere ([remote]) cannot be granted {:?}", grant.as_str());
+        let cure = match grant {
+            Grant::KeyValue => "keep the state with the workers, under the idempotency key, and take the grant out",
+            Grant::Config | Grant::Events => "configure the workers where they run, and take the grant out",
+        };
+        table.refuse(grants, problem, cure);
+    }
+}
+
+fn remote(table: &mut Table<'_>, is_there: bool) -> Option<Remote> {
+    const CURE: &str = "write the SHA-256 of the workers' token, as `printf %s \"$TOKEN\" | sha256sum` prints it";
+    if is_there {
+        table.demand("token-sha256", CURE);
+    }
+    let token = table.parsed("token-sha256", CURE, sha256);
+    let lease = table.span("lease", LEASE).map_or(LEASE_DEFAULT, |span| span.value);
+    Some(Remote { token_sha256: token?.value, lease })
+}
+
+fn sha256(text: &str) -> Result<[u8; 32], &'static str> {
+    let mut bytes = [0; 32];
+    let digits = text.as_bytes();
+    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return Err("a SHA-256 has 64 hexadecimal digits");
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let pair = std::str::from_utf8(pair).expect("hexadecimal digits are ASCII");
+        *byte = u8::from_str_radix(pair, 16).expect("they were just looked at");
+    }
+    Ok(bytes)
 }
 
 /// What a retry table says itself.
@@ -260,6 +311,7 @@ mod tests {
             concurrency: 8,
             ordering_key: Some("/customer-id".into()),
             calls_per_instance: CallsPerInstance::Count(100),
+            remote: None,
         };
         assert_eq!(read_ok(text), expected);
         assert_eq!(read_ok("calls-per-instance = \"unlimited\"").calls_per_instance, CallsPerInstance::Unlimited);
@@ -285,6 +337,28 @@ mod tests {
         let text = include_str!("../../../../tests/fixtures/manifest/mistakes.toml");
         let expected = include_str!("../../../../tests/fixtures/manifest/mistakes.txt");
         assert_eq!(mistakes(text), expected.lines().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_step_that_runs_elsewhere_names_the_hash_of_its_token_and_is_granted_events_at_most() {
+        let hash = "ab".repeat(32);
+        let remote = read_ok(&format!("grants = [\"events\"]\n[remote]\ntoken-sha256 = \"{hash}\"\n"));
+        assert_eq!(remote.remote, Some(Remote { token_sha256: [0xab; 32], lease: Duration::from_secs(30) }));
+        assert_eq!(remote.limits.time_max, Duration::from_secs(600));
+        let text = format!("[remote]\ntoken-sha256 = \"{hash}\"\nlease = \"5s\"\n[limits]\ntime = \"20s\"\n");
+        let remote = read_ok(&text);
+        assert_eq!(remote.remote.map(|remote| remote.lease), Some(Duration::from_secs(5)));
+        assert_eq!(remote.limits.time_max, Duration::from_secs(20));
+        for (text, told) in [
+            ("[remote]\n".to_owned(), "token-sha256"),
+            ("[remote]\ntoken-sha256 = \"secret\"\n".to_owned(), "64 hexadecimal digits"),
+            (format!("[remote]\ntoken-sha256 = \"{hash}\"\nlease = \"10ms\"\n"), "lease"),
+            (format!("grants = [\"keyvalue\"]\n[remote]\ntoken-sha256 = \"{hash}\"\n"), "idempotency key"),
+            (format!("grants = [\"config\"]\n[remote]\ntoken-sha256 = \"{hash}\"\n"), "where they run"),
+        ] {
+            let mistakes = mistakes(&text);
+            assert!(mistakes.iter().any(|mistake| mistake.contains(told)), "{text}: {mistakes:?}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use host_broker::{Consumer, Delivery};
 use host_core::id::{Direction, StepAddress};
+use host_runtime::Place;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +36,14 @@ pub(super) struct Hands {
     pub(super) tasks: TaskTracker,
 }
 
+/// Where a call runs.
+enum Room<'a> {
+    /// Here, within what the host allows at once.
+    Here(SemaphorePermit<'a>),
+    /// With somebody elsewhere, who asked for it. It takes nothing of what the host allows.
+    Elsewhere(Box<dyn Place>),
+}
+
 impl Hands {
     /// One more hand, on its way to the consumer.
     pub(super) fn join(self: &Arc<Self>) {
@@ -51,12 +60,11 @@ impl Hands {
         loop {
             let taken = self.take().await;
             let is_last = self.waiting_count.fetch_sub(1, Ordering::AcqRel) == 1;
-            let Some((delivery, permit)) = taken else { return };
+            let Some((delivery, room)) = taken else { return };
             if is_last {
                 self.join();
             }
-            self.run(delivery).await;
-            drop(permit);
+            self.run(delivery, room).await;
             let come_back = |waiting| (waiting < HANDS_WAITING_MAX).then_some(waiting + 1);
             if self.waiting_count.fetch_update(Ordering::AcqRel, Ordering::Acquire, come_back).is_err() {
                 return;
@@ -64,26 +72,35 @@ impl Hands {
         }
     }
 
-    /// The next delivery, with the permit to run it. A lane holds at most one that has no permit yet, and an idle lane
-    /// holds no permit, so that lanes without work never starve those with work. None when the lane stops; what is
-    /// caught without a permit then is given back.
-    async fn take(&self) -> Option<(Delivery, SemaphorePermit<'_>)> {
+    /// The next delivery, with room to run it. A lane holds at most one that has no room yet, and an idle lane holds no
+    /// permit, so that lanes without work never starve those with work. None when the lane stops; what is caught without
+    /// room then is given back.
+    async fn take(&self) -> Option<(Delivery, Room<'_>)> {
         let mut place = self.consumer.lock().await;
         let consumer = place.as_mut()?;
         let Some(delivery) = next_delivery(&mut **consumer, &self.stop).await else {
             *place = None;
             return None;
         };
-        if let Ok(permit) = self.permits.try_acquire() {
-            return Some((delivery, permit));
+        let place = self.context.runner.place(&self.address);
+        if place.is_none()
+            && let Ok(permit) = self.permits.try_acquire()
+        {
+            return Some((delivery, Room::Here(permit)));
         }
-        let permit = tokio::select! {
+        let room = async {
+            match place {
+                Some(place) => Some(Room::Elsewhere(place.await)),
+                None => self.permits.acquire().await.ok().map(Room::Here),
+            }
+        };
+        let room = tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
-            permit = self.permits.acquire() => permit.ok(),
+            room = room => room,
         };
-        match permit {
-            Some(permit) => Some((delivery, permit)),
+        match room {
+            Some(room) => Some((delivery, room)),
             None => {
                 self.context.broker.release(delivery.ack);
                 *place = None;
@@ -92,10 +109,14 @@ impl Hands {
         }
     }
 
-    async fn run(&self, delivery: Delivery) {
+    async fn run(&self, delivery: Delivery, room: Room<'_>) {
+        let (_permit, place) = match room {
+            Room::Here(permit) => (Some(permit), None),
+            Room::Elsewhere(place) => (None, Some(place)),
+        };
         // The manifest of this moment: a reload between two deliveries is seen by the second.
         match self.context.runner.manifest(&self.address) {
-            Some(manifest) => self.pipeline.run(&manifest, self.direction, delivery).await,
+            Some(manifest) => self.pipeline.run(&manifest, self.direction, delivery, place).await,
             None => self.context.broker.release(delivery.ack),
         }
     }

@@ -60,15 +60,18 @@ codes! {
     UnknownSaga = "unknown-saga", NOT_FOUND, "There is no such saga";
     UnknownUseCase = "unknown-use-case", NOT_FOUND, "There is no such use case";
     UnknownGroup = "unknown-group", NOT_FOUND, "There is no such error group";
+    UnknownStep = "unknown-step", NOT_FOUND, "There is no such remote step";
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The path does not know this method";
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The request did not come in time";
     WrongStatus = "wrong-status", CONFLICT, "The saga is not in a state for this";
     GlobalIdTaken = "global-id-taken", CONFLICT, "Another use case's saga has this global-id";
     BodyDiffers = "body-differs", CONFLICT, "This global-id was used with another body";
+    LeaseOver = "lease-over", CONFLICT, "The worker no longer has this call";
     TooLarge = "too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     UnsupportedMediaType = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The body is of a kind that is not read";
     HeadTooLarge = "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is too large";
     BodyRefused = "body-refused", UNPROCESSABLE_ENTITY, "The body does not meet the use case's schema";
+    AnswerRefused = "answer-refused", UNPROCESSABLE_ENTITY, "The worker's answer breaks the contract";
     Internal = "internal", INTERNAL_SERVER_ERROR, "The host could not answer";
     Busy = "busy", SERVICE_UNAVAILABLE, "Too much is going on";
     NotReady = "not-ready", SERVICE_UNAVAILABLE, "The host takes no work";
@@ -131,6 +134,10 @@ pub(crate) fn code_of(refusal: &Refusal) -> Code {
         Refusal::BodyRefused { .. } => Code::BodyRefused,
         Refusal::TooLarge { .. } => Code::TooLarge,
         Refusal::WrongStatus { .. } => Code::WrongStatus,
+        Refusal::UnknownStep(_) => Code::UnknownStep,
+        Refusal::Token(_) => Code::Unauthorized,
+        Refusal::LeaseOver(_) => Code::LeaseOver,
+        Refusal::AnswerRefused(_) => Code::AnswerRefused,
         Refusal::Busy { .. } => Code::Busy,
         Refusal::Stopped(_) | Refusal::NotReady(_) => Code::NotReady,
     }
@@ -155,6 +162,10 @@ pub(crate) fn told(refusal: &Refusal) -> String {
         | Refusal::BodyRefused { .. }
         | Refusal::TooLarge { .. }
         | Refusal::WrongStatus { .. }
+        | Refusal::UnknownStep(_)
+        | Refusal::Token(_)
+        | Refusal::LeaseOver(_)
+        | Refusal::AnswerRefused(_)
         | Refusal::Busy { .. }
         | Refusal::Stopped(_) => refusal.to_string(),
     }
@@ -215,6 +226,9 @@ impl IntoResponse for Problem {
             | Code::UnknownSaga
             | Code::UnknownUseCase
             | Code::UnknownGroup
+            | Code::UnknownStep
+            | Code::LeaseOver
+            | Code::AnswerRefused
             | Code::WrongStatus
             | Code::GlobalIdTaken
             | Code::BodyDiffers

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::routing::{MethodRouter, get, post};
 
-use super::{App, NO_ROUTE, acts, events, groups, look, pages, sagas, signals, start, statistics};
+use super::{App, NO_ROUTE, acts, events, groups, look, pages, sagas, signals, start, statistics, work};
 
 /// One path with its one method.
 pub(crate) struct Route {
@@ -36,6 +36,8 @@ pub(crate) const ROUTES: &[Route] = &[
     causes("/v1/errors/{group}/close", || post(groups::close)),
     causes("/v1/signals/{key}", || post(signals::signal)),
     causes("/v1/topics/{topic}", || post(signals::publish)),
+    causes("/v1/steps/{address}/work", || post(work::take)),
+    causes("/v1/steps/{address}/work/{lease}", || post(work::answer)),
     asks("/v1/plugins", || get(look::plugins)),
     asks("/v1/use-cases", || get(look::use_cases)),
     asks("/v1/topics", || get(look::topics)),

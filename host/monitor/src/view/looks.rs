@@ -8,7 +8,7 @@ use host_core::time::{Timestamp, format_span};
 use host_core::use_case::{OnCompensationFailure, OnExhausted, UseCase};
 use serde::Serialize;
 
-use crate::door::{self, PluginState, ServingState};
+use crate::door::{self, PluginState, ServingState, WorkerState};
 
 /// `plugins`.
 #[derive(Debug, Serialize)]
@@ -31,6 +31,30 @@ pub struct Plugin {
     pub in_flight: u64,
     pub wasm_bytes: u64,
     pub compile_ms: Option<u64>,
+    /// Of a step that runs elsewhere; null if it runs here.
+    pub workers: Option<Vec<Worker>>,
+}
+
+/// One worker of a remote step.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Worker {
+    pub name: String,
+    pub last_seen: Timestamp,
+    pub in_flight: usize,
+}
+
+/// A lease that goes on.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Renewed {
+    pub lease_ms: u64,
+}
+
+/// An answer that was taken.
+#[derive(Debug, Serialize)]
+pub struct Accepted {
+    pub accepted: bool,
 }
 
 impl ServingState {
@@ -40,6 +64,12 @@ impl ServingState {
             ServingState::Rejected => "rejected",
             ServingState::Draining => "draining",
         }
+    }
+}
+
+impl From<WorkerState> for Worker {
+    fn from(worker: WorkerState) -> Self {
+        Self { name: worker.name, last_seen: worker.last_seen, in_flight: worker.in_flight_count }
     }
 }
 
@@ -61,6 +91,7 @@ impl From<PluginState> for Plugin {
             reason: plugin.reason,
             in_flight: plugin.in_flight_count,
             wasm_bytes: plugin.wasm_bytes,
+            workers: plugin.workers.map(|workers| workers.into_iter().map(Worker::from).collect()),
             compile_ms: plugin.compile_time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
         }
     }

@@ -166,6 +166,7 @@ fn plugin(step: &str, state: ServingState) -> PluginState {
         in_flight_count: 2,
         wasm_bytes: 10,
         compile_time: Some(Duration::from_millis(7)),
+        workers: None,
     }
 }
 

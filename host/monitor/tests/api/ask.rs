@@ -151,6 +151,7 @@ fn furnish(host: &Host) {
         in_flight_count: 3,
         wasm_bytes: 70_000,
         compile_time: None,
+        workers: None,
     };
     *host.door.plugins.lock().unwrap() = vec![plugin];
     let definition = UseCase {
