@@ -19,7 +19,7 @@ pub struct Ask {
 }
 
 /// A call under a lease.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Work {
     pub lease: String,
     /// How long the worker may be silent.

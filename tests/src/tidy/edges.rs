@@ -13,9 +13,13 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("host/store", &["host-core"]),
     ("host/broker", &["host-core"]),
     ("host/runtime", &["host-core"]),
+    ("host/remote", &["host-core", "host-runtime"]),
     ("host/engine", &["host-core", "host-store", "host-broker", "host-runtime"]),
     ("host/monitor", &["host-core", "host-store", "host-broker"]),
-    ("host/app", &["host-core", "host-store", "host-broker", "host-runtime", "host-engine", "host-monitor"]),
+    (
+        "host/app",
+        &["host-core", "host-store", "host-broker", "host-runtime", "host-remote", "host-engine", "host-monitor"],
+    ),
 ];
 
 /// Client crates by the beginning of their name, the room that may depend on them and the folder that may name them.
