@@ -5,7 +5,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    act, bench, build, call, check, demo, doctor, errors, list, new, plugins, publish, run, show, signal, start, tail,
+    act, bench, build, call, check, demo, dev, doctor, errors, list, new, plugins, publish, run, show, signal, start, tail,
     topics, torture, use_cases,
 };
 
@@ -38,7 +38,7 @@ pub enum Command {
     /// Run the host.
     Run(run::RunOptions),
     /// Run the host with readable logs, as one wants it while writing steps.
-    Dev(run::DevOptions),
+    Dev(dev::DevOptions),
     /// Write an installation with the example steps, run it, and show what its sagas do.
     Demo(demo::Options),
 

@@ -7,6 +7,7 @@ pub mod build;
 pub mod call;
 pub mod check;
 pub mod demo;
+pub mod dev;
 pub mod doctor;
 pub mod errors;
 mod input;
@@ -31,7 +32,7 @@ use crate::exit::Exit;
 pub fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Run(options) => run::run(options),
-        Command::Dev(options) => run::dev(options),
+        Command::Dev(options) => dev::run(&options),
         Command::Demo(options) => demo::run(options),
         Command::New(options) => new::run(&options),
         Command::Build(options) => build::run(&options),

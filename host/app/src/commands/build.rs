@@ -68,15 +68,15 @@ fn compile(project: &Project, profile: Option<&str>) -> anyhow::Result<Vec<u8>> 
 }
 
 /// A folder with what its language's tools ask for and one manifest, whose name is the step's address.
-struct Project {
+pub(super) struct Project {
     dir: PathBuf,
-    address: StepAddress,
+    pub(super) address: StepAddress,
     manifest: PathBuf,
     language: Language,
 }
 
 impl Project {
-    fn find(dir: &Path) -> anyhow::Result<Self> {
+    pub(super) fn find(dir: &Path) -> anyhow::Result<Self> {
         let entries = std::fs::read_dir(dir)
             .map_err(|error| Stop::usage(format!("the project folder {} cannot be read: {error}", dir.display())))?;
         let mut manifests = Vec::new();

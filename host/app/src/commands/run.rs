@@ -1,4 +1,4 @@
-//! `saga run` and `saga dev`: the host, until a signal ends it.
+//! `saga run`: the host, until a signal ends it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use host_monitor::{Live, Subscription};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::tail;
-use crate::config::{self, Config, Loaded, LogFormat, LogLevel};
+use crate::config::{self, Config, Loaded};
 use crate::exit::{Exit, Stop};
 use crate::host::{Host, Threads};
 use crate::logging;
@@ -40,38 +40,18 @@ pub struct RunOptions {
     pub listen: Option<SocketAddr>,
 }
 
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  saga dev                                       the host, with a log line for every transition
-  saga build steps/payment --out plugins         in another terminal: the host serves the new version at once
-
-It is the host of `saga run` with readable logs and every transition on the screen. Rebuilding plugins when their
-sources are saved comes with a later version; until then `saga build --out plugins` does it by hand.")]
-pub struct DevOptions {
-    #[command(flatten)]
-    pub run: RunOptions,
-}
-
 pub fn run(options: RunOptions) -> anyhow::Result<Exit> {
     serve(load(&options)?, Journal::InTheMonitor)
 }
 
-pub fn dev(options: DevOptions) -> anyhow::Result<Exit> {
-    let mut loaded = load(&options.run)?;
-    loaded.config.log.format = LogFormat::Text;
-    loaded.config.log.level = LogLevel::Debug;
-    serve(loaded, Journal::OnTheScreen)
-}
-
 /// Where one reads what sagas do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Journal {
+pub(super) enum Journal {
     InTheMonitor,
     OnTheScreen,
 }
 
-fn load(options: &RunOptions) -> Result<Loaded, Stop> {
+pub(super) fn load(options: &RunOptions) -> Result<Loaded, Stop> {
     let mut loaded = config::load(options.config.as_deref()).map_err(|mistakes| Stop::usage(mistakes.to_string()))?;
     if let Some(listen) = options.listen {
         loaded.config.listen = listen;
@@ -79,7 +59,7 @@ fn load(options: &RunOptions) -> Result<Loaded, Stop> {
     Ok(loaded)
 }
 
-fn serve(loaded: Loaded, journal: Journal) -> anyhow::Result<Exit> {
+pub(super) fn serve(loaded: Loaded, journal: Journal) -> anyhow::Result<Exit> {
     logging::begin(&loaded.config.log);
     for warning in &loaded.warnings {
         tracing::warn!(%warning, "the configuration is odd");
