@@ -89,6 +89,8 @@ pub struct CallLimits {
 /// How often one instance is called before it is thrown away. One gives every call a fresh sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallsPerInstance {
+    /// Nothing is said: once if an instance is started quickly, else a number of times. Whoever starts it knows.
+    Measured,
     Count(u32),
     Unlimited,
 }
@@ -115,7 +117,7 @@ impl Manifest {
             },
             concurrency: 64,
             ordering_key: None,
-            calls_per_instance: CallsPerInstance::Count(1),
+            calls_per_instance: CallsPerInstance::Measured,
             remote: None,
         }
     }

@@ -27,6 +27,8 @@ pub struct Trial {
     pub compile_time: Duration,
     /// From the compiled code to an instance that can be called.
     pub start_time: Duration,
+    /// Calls that one instance serves in a host; none: without end.
+    pub calls_per_instance: Option<u32>,
     /// Linear memory of an instance that has just been started.
     pub instance_memory_bytes: usize,
     sandboxes: Sandboxes,
@@ -55,7 +57,18 @@ impl Trial {
         let facts = Facts { wasm_bytes: inspection.wasm_bytes, compile_time, ..Facts::default() };
         let version = Version::try_new(&sandboxes, &component, digest, manifest.clone(), facts, Arc::default()).await?;
         let Facts { instance_memory_bytes, start_time, .. } = version.facts;
-        Ok(Self { inspection, manifest, digest, compile_time, start_time, instance_memory_bytes, sandboxes, version })
+        let calls_per_instance = version.calls_per_instance();
+        Ok(Self {
+            inspection,
+            manifest,
+            digest,
+            compile_time,
+            start_time,
+            calls_per_instance,
+            instance_memory_bytes,
+            sandboxes,
+            version,
+        })
     }
 
     /// One call, and what the step logged in it.

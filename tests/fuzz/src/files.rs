@@ -156,11 +156,18 @@ fn manifest_text(manifest: &Manifest) -> String {
             ]),
         ),
     ]);
-    let calls = match manifest.calls_per_instance {
-        CallsPerInstance::Count(count) => i64::from(count).into(),
-        CallsPerInstance::Unlimited => "unlimited".into(),
+    let calls: Option<Value> = match manifest.calls_per_instance {
+        CallsPerInstance::Count(count) => Some(i64::from(count).into()),
+        CallsPerInstance::Unlimited => Some("unlimited".into()),
+        // A file says it by saying nothing.
+        CallsPerInstance::Measured => None,
     };
-    table.insert("calls-per-instance".to_owned(), calls);
+    table.extend(calls.map(|calls| ("calls-per-instance".to_owned(), calls)));
+    table.extend(manifest.remote.map(|remote| {
+        let hash: String = remote.token_sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+        let lease = format_span(remote.lease).into();
+        ("remote".to_owned(), section(vec![("token-sha256", hash.into()), ("lease", lease)]))
+    }));
     if let Some(pointer) = &manifest.ordering_key {
         table.insert("ordering-key".to_owned(), pointer.clone().into());
     }

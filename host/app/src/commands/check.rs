@@ -91,9 +91,19 @@ fn page(file: &Path, found: &Result<Trial, Stop>, terminal: Terminal) -> String 
         format!("  size       {}", bytes(trial.inspection.wasm_bytes)),
         format!("  compiled   in {}, once for each new file", span(trial.compile_time)),
         format!("  started    in {}", span(trial.start_time)),
+        format!("  instances  {}", instances(trial.calls_per_instance)),
         format!("  memory     {} of an instance that has just been started", bytes(trial.instance_memory_bytes as u64)),
     ]
     .join("\n")
+}
+
+/// For how many calls one instance is used.
+fn instances(calls: Option<u32>) -> String {
+    match calls {
+        Some(1) => "a fresh one for each call".to_owned(),
+        Some(calls) => format!("each serves {calls} calls, one after the other (calls-per-instance)"),
+        None => "each serves calls without end (calls-per-instance)".to_owned(),
+    }
 }
 
 fn line(file: &Path, found: &Result<Trial, Stop>) -> serde_json::Value {
@@ -110,6 +120,7 @@ fn line(file: &Path, found: &Result<Trial, Stop>) -> serde_json::Value {
             "wasm-bytes": trial.inspection.wasm_bytes,
             "compile-ms": trial.compile_time.as_secs_f64() * 1e3,
             "start-ms": trial.start_time.as_secs_f64() * 1e3,
+            "calls-per-instance": trial.calls_per_instance,
             "memory-bytes": trial.instance_memory_bytes,
         }),
         Err(stop) => json!({"file": name, "good": false, "reason": stop.message}),
@@ -134,7 +145,7 @@ mod tests {
         let file = example(folder.path());
         let found = try_out(&file).await;
         let page = page(&file, &found, Terminal::plain());
-        for part in ["good ", "saga:step@0.1.0", "wasi:keyvalue/store", "KiB", "memory"] {
+        for part in ["good ", "saga:step@0.1.0", "wasi:keyvalue/store", "KiB", "memory", "instances  a fresh one"] {
             assert!(page.contains(part), "{part} is missing in\n{page}");
         }
         assert_eq!(line(&file, &found)["good"], true);
