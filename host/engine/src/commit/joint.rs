@@ -1,5 +1,5 @@
 //! The embedded commit: broker and store share one database, so a unit is one part of one write batch. Group commit:
-//! while one batch is being synced the next one gathers; there is no timer, and a bound is all that is said of its size.
+//! while one batch is being synced the next one gathers; there is no timer, and of its size there is only a bound.
 //! Visible before durable, released after durable (external synchrony, Nightingale et al., OSDI 2006): a unit's effects
 //! are visible inside the process when `submit` returns. The log is one sequence, so a crash loses a suffix, never a
 //! hole.
