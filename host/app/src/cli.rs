@@ -5,8 +5,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    act, bench, build, call, check, demo, dev, doctor, errors, list, new, plugins, publish, run, show, signal, start, tail,
-    topics, torture, use_cases,
+    act, bench, build, call, check, demo, dev, doctor, errors, list, new, plugins, publish, run, show, signal, start,
+    tail, topics, torture, use_cases,
 };
 
 const STYLES: Styles = Styles::styled()

@@ -125,12 +125,7 @@ impl Door for HostDoor {
         engine.publish(topic, key.into(), payload).await.map_err(refused)
     }
 
-    async fn take_work(
-        &self,
-        address: StepAddress,
-        token: Option<String>,
-        ask: AskWork,
-    ) -> Result<Vec<Work>, Refusal> {
+    async fn take_work(&self, address: StepAddress, token: Option<String>, ask: AskWork) -> Result<Vec<Work>, Refusal> {
         self.engine()?;
         let ask = Ask { worker: ask.worker, count_max: ask.count_max, wait: ask.wait };
         let taken = self.remote()?.take(&address, token.as_deref(), &ask).await.map_err(refused_worker)?;

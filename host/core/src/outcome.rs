@@ -61,7 +61,9 @@ pub fn reason(text: String) -> String {
 /// The code of a refusal, or what is wrong with it.
 pub fn code(text: String) -> Result<String, String> {
     if text.trim().is_empty() {
-        return Err("answered rejected with an empty code; a code is short and stable, like \"out-of-stock\"".to_owned());
+        return Err(
+            "answered rejected with an empty code; a code is short and stable, like \"out-of-stock\"".to_owned()
+        );
     }
     if text.len() > CODE_BYTES_MAX || text.chars().any(char::is_control) {
         let start = cut(&text, 40);

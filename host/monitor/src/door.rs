@@ -27,7 +27,12 @@ pub trait Door: Send + Sync + 'static {
     async fn publish(&self, topic: TopicName, key: Option<String>, payload: bytes::Bytes) -> Result<(), Refusal>;
 
     /// Calls of a remote step for a worker that shows its token: waits for the first.
-    async fn take_work(&self, address: StepAddress, _token: Option<String>, _ask: AskWork) -> Result<Vec<Work>, Refusal> {
+    async fn take_work(
+        &self,
+        address: StepAddress,
+        _token: Option<String>,
+        _ask: AskWork,
+    ) -> Result<Vec<Work>, Refusal> {
         Err(Refusal::UnknownStep(address))
     }
 

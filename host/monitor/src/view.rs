@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::waiters;
 
 pub use host_core::record::line::Line as Record;
-pub use looks::{Plugins, Topics, UseCases};
+pub use looks::{Accepted, Plugins, Renewed, Topics, UseCases};
 pub use saga::Saga;
 
 /// `start`: 202.

@@ -63,10 +63,6 @@ impl Desk {
         self.places.notify_waiters();
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.state.lock().is_closed
-    }
-
     /// Wait for a place with a worker; none once the desk is closed. Cancel-safe.
     pub(crate) async fn place(&self) -> Option<TakenPlace> {
         loop {

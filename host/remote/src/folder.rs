@@ -134,7 +134,8 @@ fn read(path: &Path) -> Result<String, String> {
     let mut text = String::new();
     let bytes_max = MANIFEST_BYTES_MAX;
     let file = std::fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let read = file.take(bytes_max + 1).read_to_string(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
+    let read =
+        file.take(bytes_max + 1).read_to_string(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
     if read as u64 > bytes_max { Err(format!("has more than the {bytes_max} bytes allowed")) } else { Ok(text) }
 }
 

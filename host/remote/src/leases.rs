@@ -117,7 +117,10 @@ impl Leases {
         let over: Vec<Lease> = {
             let mut leases = self.by_id.lock();
             // Nobody waits for a call that was given up with its host.
-            leases.extract_if(|_, lease| lease.runs_out <= now || lease.end.is_closed()).map(|(_, lease)| lease).collect()
+            leases
+                .extract_if(|_, lease| lease.runs_out <= now || lease.end.is_closed())
+                .map(|(_, lease)| lease)
+                .collect()
         };
         for lease in over {
             let mut report = Box::new(report_of(lease.ran_out()));

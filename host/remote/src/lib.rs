@@ -175,9 +175,8 @@ impl Shared {
         let infos = folder.infos();
         {
             let mut desks = self.desks.write();
-            let good = |address: &StepAddress| {
-                infos.iter().any(|info| info.address == *address && info.manifest.is_ok())
-            };
+            let good =
+                |address: &StepAddress| infos.iter().any(|info| info.address == *address && info.manifest.is_ok());
             desks.retain(|address, desk| {
                 let stays = good(address);
                 if !stays {

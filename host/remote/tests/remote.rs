@@ -183,7 +183,7 @@ async fn a_worker_that_renews_keeps_its_call_until_the_time_of_calls_is_over() {
     }
     let Answer::Fault(fault) = endless.await.unwrap().answer else { panic!("it took too long") };
     assert_eq!(fault.kind, FaultKind::TimeLimit);
-    assert!(fault.reason.contains("w-1") && fault.reason.contains("2s 500ms"), "{}", fault.reason);
+    assert!(fault.reason.contains("w-1") && fault.reason.contains("2s500ms"), "{}", fault.reason);
 }
 
 #[tokio::test]

@@ -22,9 +22,9 @@ pub use artefacts::{Apart, Compiler, compile_apart};
 pub use check::{Inspection, STEP_VERSION, inspect};
 pub use engine::Allocation;
 pub use error::{Error, Rejection};
+pub use host_core::call::Call;
 pub use long_calls::Running;
 pub use registry::{CallGauge, Hook, PluginInfo, PluginState, Plugins, PluginsOptions, Snapshot};
-pub use host_core::call::Call;
 pub use trial::{MemoryKeyValues, Trial, manifest_beside};
 
 use std::pin::Pin;
@@ -33,13 +33,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use host_core::envelope::UseCaseRef;
-use host_core::failure::Failure;
-use host_core::id::{BucketName, Digest, Direction, GlobalId, MessageId, Position, StepAddress, TopicName, WaitKey};
+use host_core::id::{BucketName, Digest, StepAddress, TopicName, WaitKey};
 use host_core::json::Json;
 use host_core::manifest::Manifest;
 use host_core::outcome::Answer;
-use host_core::time::Timestamp;
 
 /// Runs calls. Implemented by the plugin registry, by the room of remote steps, and by scripted steps in tests.
 pub trait StepRunner: Send + Sync + 'static {

@@ -93,7 +93,15 @@ mod tests {
         .expect("the shape of the contract");
         let now = Timestamp::parse("2026-11-22T18:00:00Z").expect("a time");
         let table = table(&page, now, Terminal::plain());
-        for part in ["0123456789ab ", "keyvalue events", "1 m 0 s ago", "rejected", "it is no component", "remote", "w-1, 2 calls; w-2, 30 s ago"] {
+        for part in [
+            "0123456789ab ",
+            "keyvalue events",
+            "1 m 0 s ago",
+            "rejected",
+            "it is no component",
+            "remote",
+            "w-1, 2 calls; w-2, 30 s ago",
+        ] {
             assert!(table.contains(part), "{part} is missing in\n{table}");
         }
     }

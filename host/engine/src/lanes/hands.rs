@@ -82,14 +82,14 @@ impl Hands {
             *place = None;
             return None;
         };
-        let place = self.context.runner.place(&self.address);
-        if place.is_none()
+        let elsewhere = self.context.runner.place(&self.address);
+        if elsewhere.is_none()
             && let Ok(permit) = self.permits.try_acquire()
         {
             return Some((delivery, Room::Here(permit)));
         }
         let room = async {
-            match place {
+            match elsewhere {
                 Some(place) => Some(Room::Elsewhere(place.await)),
                 None => self.permits.acquire().await.ok().map(Room::Here),
             }

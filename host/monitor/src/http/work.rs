@@ -220,8 +220,8 @@ pub(crate) async fn answer(
     let token = token(request.headers());
     body::refuse_type(request.headers())?;
     let received = body::read(&app, request, app.limits.answer_bytes_max()).await?;
-    let answer: Answer = serde_json::from_slice(&received.bytes)
-        .map_err(|error| Problem::new(Code::InvalidJson, error.to_string()))?;
+    let answer: Answer =
+        serde_json::from_slice(&received.bytes).map_err(|error| Problem::new(Code::InvalidJson, error.to_string()))?;
     match wish(answer)? {
         Wish::Renew => {
             let lease_span = app.door.renew_work(address, token, lease).await?;

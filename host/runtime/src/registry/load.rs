@@ -89,7 +89,8 @@ fn prepare(shared: &Shared, candidate: &Candidate, signature: Signature) -> Resu
     let inspection = crate::check::inspect(&wasm).map_err(refuse)?;
     let manifest = manifest.map_err(refuse)?;
     if manifest.remote.is_some() {
-        let text = "its manifest says that it runs elsewhere ([remote]), and here is a component; remove one of the two";
+        let text =
+            "its manifest says that it runs elsewhere ([remote]), and here is a component; remove one of the two";
         return Err(refuse(Rejection::Manifest(text.to_owned())));
     }
     inspection.check_grants(&manifest).map_err(refuse)?;

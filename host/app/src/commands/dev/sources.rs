@@ -100,9 +100,8 @@ mod tests {
         let (one, two) = (project("one", "a.b.one"), project("two", "a.b.two"));
         project("one/deeper", "a.b.deeper");
         project("node_modules", "a.b.made");
-        let addresses = |places: &[PathBuf]| {
-            projects(places).into_values().map(|address| address.to_string()).collect::<Vec<_>>()
-        };
+        let addresses =
+            |places: &[PathBuf]| projects(places).into_values().map(|address| address.to_string()).collect::<Vec<_>>();
         assert_eq!(addresses(&[folder.path().to_owned()]), ["a.b.one", "a.b.two"]);
         assert_eq!(addresses(&[two, one]), ["a.b.one", "a.b.deeper", "a.b.two"]);
     }
