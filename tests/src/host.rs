@@ -27,6 +27,7 @@ pub struct Host {
     environment: Vec<(String, String)>,
     /// What a shell does before it becomes the host: `ulimit …`.
     before: Option<String>,
+    verb: &'static str,
     child: Option<Child>,
 }
 
@@ -52,10 +53,23 @@ impl Host {
         host
     }
 
+    /// Start it as one does who writes steps: `saga dev`.
+    pub fn start_dev(installation: Installation) -> Self {
+        let mut host = Self::prepared(installation);
+        host.verb = "dev";
+        host.start_again();
+        host
+    }
+
+    /// What it has said so far, on standard error.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.installation.path().join("host.err")).unwrap_or_default()
+    }
+
     fn prepared(installation: Installation) -> Self {
         let port = free_port();
         let api = Api::new(&format!("http://127.0.0.1:{port}"));
-        Self { installation, api, port, environment: Vec::new(), before: None, child: None }
+        Self { installation, api, port, environment: Vec::new(), before: None, verb: "run", child: None }
     }
 
     /// Start it again after it was killed or stopped, and wait until it takes work.
@@ -101,7 +115,7 @@ impl Host {
             command.env_remove(key);
         }
         command
-            .args(["run", "--config", "saga.toml"])
+            .args([self.verb, "--config", "saga.toml"])
             .current_dir(self.installation.path())
             .env("SAGA_LISTEN", format!("127.0.0.1:{}", self.port))
             .envs(self.environment.iter().map(|(key, value)| (key, value)))

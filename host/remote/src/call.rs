@@ -37,7 +37,7 @@ impl Remote {
                 },
             };
             let (end, ended) = oneshot::channel();
-            if taken.offer(Offer { call: call.clone(), end }).is_err() {
+            if !taken.offer(Offer { call: call.clone(), end }) {
                 continue;
             }
             // Dropped without an end, it never came to a lease: the worker left before it was handed over.

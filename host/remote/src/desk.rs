@@ -35,7 +35,7 @@ struct State {
 
 struct FreePlace {
     seat: u64,
-    offers: mpsc::UnboundedSender<Offer>,
+    offers: mpsc::Sender<Offer>,
 }
 
 #[derive(Clone, Copy)]
@@ -111,13 +111,13 @@ impl Desk {
 /// A place that a hand has taken. It is of use once.
 #[derive(Debug)]
 pub(crate) struct TakenPlace {
-    offers: mpsc::UnboundedSender<Offer>,
+    offers: mpsc::Sender<Offer>,
 }
 
 impl TakenPlace {
-    /// Hand a call over; back if the worker has left meanwhile.
-    pub(crate) fn offer(self, offer: Offer) -> Result<(), Offer> {
-        self.offers.send(offer).map_err(|error| error.0)
+    /// Hand a call over; false if the worker has left meanwhile.
+    pub(crate) fn offer(self, offer: Offer) -> bool {
+        self.offers.try_send(offer).is_ok()
     }
 }
 
@@ -125,13 +125,14 @@ impl TakenPlace {
 pub(crate) struct Seat {
     desk: Arc<Desk>,
     number: u64,
-    offers: mpsc::UnboundedReceiver<Offer>,
+    offers: mpsc::Receiver<Offer>,
 }
 
 impl Seat {
     /// With so many places.
     pub(crate) fn take(desk: &Arc<Desk>, count: usize) -> Self {
-        let (sender, offers) = mpsc::unbounded_channel();
+        // Each place is of use once, so there is always room.
+        let (sender, offers) = mpsc::channel(count);
         let mut state = desk.state.lock();
         let number = state.next_seat;
         state.next_seat += 1;

@@ -6,7 +6,8 @@ use host_core::id::StepAddress;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     #[error(
-        "{0} is no remote step of this host; put {0}.toml with a table [remote] into the plugins folder, without a {0}.wasm"
+        "{0} is no remote step of this host; put {0}.toml with a table [remote] into the plugins folder, without a \
+         {0}.wasm"
     )]
     UnknownStep(StepAddress),
     #[error("send the step's token as authorization: Bearer <token>")]

@@ -1,8 +1,8 @@
-//! Remote steps: calls of a step that workers elsewhere run. They ask for work, get the very call that a component gets,
-//! and answer it; what follows from the answer is the engine's, as for any step. It must not know HTTP or sagas.
+//! Remote steps: calls of a step that workers elsewhere run. They ask for work, get the very call that a component
+//! gets, and answer it; what follows from the answer is the engine's, as for any step. It must not know HTTP or sagas.
 //!
-//! A call is handed out only to a worker that has asked for it, and under a lease: whoever is silent for longer has lost
-//! it. So nothing waits in here for a worker that may never come; it waits in the broker.
+//! A call is handed out only to a worker that has asked for it, and under a lease: whoever is silent for longer has
+//! lost it. So nothing waits in here for a worker that may never come; it waits in the broker.
 #![forbid(unsafe_code)]
 
 mod answer;

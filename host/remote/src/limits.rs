@@ -6,7 +6,7 @@ use std::time::Duration;
 pub const TAKE_COUNT_MAX: usize = 64;
 /// How long a request for work may wait: shorter than proxies let a connection rest.
 pub const TAKE_WAIT_MAX: Duration = Duration::from_secs(50);
-/// After the first call for a request, how long more are gathered into the same answer: less than the way over a network.
+/// After the first call for a request, how long more are gathered into its answer: less than the way over a network.
 pub const GATHER_MAX: Duration = Duration::from_millis(2);
 /// Between two looks for leases that ran out: a part of the shortest lease.
 pub const SWEEP_PAUSE: Duration = Duration::from_millis(100);

@@ -46,8 +46,8 @@ pub trait StepRunner: Send + Sync + 'static {
     /// The manifest that governs this address now; none if the step is not served here.
     fn manifest(&self, address: &StepAddress) -> Option<Arc<Manifest>>;
 
-    /// Wait until somebody elsewhere takes one more call of this step. None: it runs here, and the host's own bounds are
-    /// all there is to wait for. Cancel-safe.
+    /// Wait until somebody elsewhere takes one more call of this step. None: it runs here, and the host's own bounds
+    /// are all there is to wait for. Cancel-safe.
     fn place(&self, _address: &StepAddress) -> Option<Placing<'_>> {
         None
     }

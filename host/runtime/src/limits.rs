@@ -119,11 +119,11 @@ pub(crate) const KEYS_PAGE: usize = 256;
 /// Events and signals of one call, and bytes of them all.
 pub const EVENT_COUNT_MAX: usize = 256;
 pub const EVENT_BYTES_MAX: usize = 4 << 20;
-/// An instance that is started in less is made for each call: that is less than committing a step costs. What takes longer
-/// brings a runtime of its own (Go, Python), and is reused.
+/// An instance that is started in less is made for each call: that is less than committing a step costs. What takes
+/// longer brings a runtime of its own (Go, Python), and is reused.
 pub(crate) const QUICK_START_MAX: Duration = Duration::from_micros(250);
-/// Calls that such an instance serves, if its manifest says nothing: its start is a thousandth of each, and what it leaks
-/// in as many calls is bounded.
+/// Calls that such an instance serves, if its manifest says nothing: its start is a thousandth of each, and what it
+/// leaks in as many calls is bounded.
 pub(crate) const CALLS_OF_A_SLOW_START: u32 = 1000;
 /// Starts of which the shortest counts.
 pub(crate) const MEASURED_STARTS: u32 = 3;

@@ -36,9 +36,9 @@ Examples:
   saga dev --steps ../steps                projects that lie elsewhere
   saga dev --steps payment --steps stock   these two
 
-A project is a folder as `saga new` writes it, in any language. It is built when the host starts, if its component in the
-plugins folder is older than its sources, and whenever one of them is saved; the host then serves it at once. What does
-not compile is shown as the language's own tool says it, and the version before it serves on.")]
+A project is a folder as `saga new` writes it, in any language. It is built when the host starts, if its component in
+the plugins folder is older than its sources, and whenever one of them is saved; the host then serves it at once. What
+does not compile is shown as the language's own tool says it, and the version before it serves on.")]
 pub struct DevOptions {
     #[command(flatten)]
     pub run: RunOptions,

@@ -73,8 +73,8 @@ impl Hands {
     }
 
     /// The next delivery, with room to run it. A lane holds at most one that has no room yet, and an idle lane holds no
-    /// permit, so that lanes without work never starve those with work. None when the lane stops; what is caught without
-    /// room then is given back.
+    /// permit, so that lanes without work never starve those with work. None when the lane stops; what is caught
+    /// without room then is given back.
     async fn take(&self) -> Option<(Delivery, Room<'_>)> {
         let mut place = self.consumer.lock().await;
         let consumer = place.as_mut()?;

@@ -1,5 +1,5 @@
-//! `POST /v1/steps/{address}/work` and `/work/{lease}`: workers elsewhere take calls of a step, renew their leases, and
-//! answer. Each shows the token of the step.
+//! `POST /v1/steps/{address}/work`, and a lease behind it: workers elsewhere take calls of a step, renew their leases,
+//! and answer. Each shows the token of the step.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -356,7 +356,7 @@ async fn bodies_of_every_wrong_kind_are_answered_in_order() {
             assert_eq!(coded.status, 415, "{} {}", operation.method, operation.path);
         }
         if operation.method == "POST" {
-            let large = ask(&host, &operation.method, &operation.target(None), &[], &vec![b' '; 60_000]).await;
+            let large = ask(&host, &operation.method, &operation.target(None), &[], &vec![b' '; 200_000]).await;
             description.judge(&operation, "a body over every bound", &large);
             assert_eq!(large.status, 413, "{}", operation.path);
         }

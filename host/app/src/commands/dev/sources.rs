@@ -1,5 +1,5 @@
-//! The sources of steps' projects: where they are, and whether they have changed. Looked at from time to time rather than
-//! told by the system: that works in every file system, and the folders are small.
+//! The sources of steps' projects: where they are, and whether they have changed. Looked at from time to time rather
+//! than told by the system: that works in every file system, and the folders are small.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
