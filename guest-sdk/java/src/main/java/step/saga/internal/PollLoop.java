@@ -26,6 +26,7 @@ final class PollLoop implements Runnable {
     private final HostClient client;
     private final String worker;
     private final Seats seats;
+    private final Duration waitWithOne;
     private final Consumer<Work> runner;
     private final Stop stop;
     private final Backoff backoff = new Backoff(PAUSE_MAX);
@@ -42,11 +43,24 @@ final class PollLoop implements Runnable {
         void because(String reason);
     }
 
-    PollLoop(Logger log, HostClient client, String worker, Seats seats, Consumer<Work> runner, Stop stop) {
+    /**
+     * One loop of several.
+     *
+     * @param isCrowded there are more loops than seats
+     */
+    PollLoop(
+            Logger log,
+            HostClient client,
+            String worker,
+            Seats seats,
+            boolean isCrowded,
+            Consumer<Work> runner,
+            Stop stop) {
         this.log = log;
         this.client = client;
         this.worker = worker;
         this.seats = seats;
+        this.waitWithOne = isCrowded ? WAIT_BUSY : WAIT_IDLE;
         this.runner = runner;
         this.stop = stop;
     }
@@ -90,7 +104,7 @@ final class PollLoop implements Runnable {
 
     /** What the host hands out; nothing if it does not answer, which makes the loop pause. */
     private List<Work> take(int count) throws InterruptedException {
-        CompletableFuture<HostClient.Reply> asked = client.ask(worker, count, count > 1 ? WAIT_BUSY : WAIT_IDLE);
+        CompletableFuture<HostClient.Reply> asked = client.ask(worker, count, count > 1 ? WAIT_BUSY : waitWithOne);
         try {
             return worksOf(HostClient.await(asked));
         } catch (InterruptedException end) {

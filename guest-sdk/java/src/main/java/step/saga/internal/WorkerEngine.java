@@ -50,10 +50,11 @@ public final class WorkerEngine {
                 stopAsked.countDown();
             }
         };
+        boolean isCrowded = hosts.size() * steps.size() > concurrency;
         for (URI host : hosts) {
             for (Served step : steps) {
                 HostClient client = new HostClient(http, host, step.address(), step.token());
-                loops.add(new PollLoop(LOG, client, name, seats, work -> begin(client, step, work), stop));
+                loops.add(new PollLoop(LOG, client, name, seats, isCrowded, work -> begin(client, step, work), stop));
             }
         }
         LOG.log(Level.DEBUG, "worker {0} of {1} steps at {2} hosts", name, steps.size(), hosts.size());
