@@ -73,12 +73,13 @@ public final class Outcome {
      * Adds what {@code compensate} will need to undo this: handed back to it, if the saga turns round, and to nobody else. Put
      * in what cannot be told from the body. In an answer of {@code compensate} it is ignored.
      *
-     * @param log anything that Jackson writes
+     * @param log anything that Jackson writes; {@code null} is no log
      * @return this outcome with the log
      * @throws IllegalArgumentException if it cannot be written as JSON
      */
     public Outcome withCompensation(Object log) {
-        return new Outcome(kind, body, JsonText.write("the compensation log", log), events, signals);
+        String text = JsonText.write("the compensation log", log);
+        return new Outcome(kind, body, text.equals("null") ? null : text, events, signals);
     }
 
     /**

@@ -148,7 +148,7 @@ class StepTest {
                 host.undo(run).done().body());
         assertEquals("{\"note\":\"false []\"}", host.compensate("{}").done().body());
         assertEquals(
-                "{\"note\":\"true []\"}", host.compensate("{}", "null").done().body());
+                "{\"note\":\"false []\"}", host.compensate("{}", "null").done().body());
         assertEquals(
                 Rejected.INVALID_COMPENSATION_LOG,
                 host.compensate("{}", "{\"a\":1}").rejected().code());

@@ -73,8 +73,7 @@ public final class StepCaller<B> {
         if (context.direction() == Direction.HANDLE) {
             outcome = step.handle(context, body);
         } else {
-            outcome =
-                    step.compensate(context, body, log.map(CompensationLog::of).orElse(CompensationLog.none()));
+            outcome = step.compensate(context, body, logOf(log));
         }
         if (outcome == null) {
             throw new NullPointerException(
@@ -86,6 +85,13 @@ public final class StepCaller<B> {
             case REPLACED -> outcome.body().orElseThrow();
         };
         return new Answer.Done(goesOn, outcome.compensation(), outcome.events(), outcome.signals());
+    }
+
+    /** A log that is {@code null} is none, as everywhere on the way of a message. */
+    private static CompensationLog logOf(Optional<String> text) {
+        return text.filter(log -> !log.strip().equals("null"))
+                .map(CompensationLog::of)
+                .orElse(CompensationLog.none());
     }
 
     private static Rejected invalidBody(Context context, String problem) {
