@@ -1,4 +1,4 @@
-//! Steps in Java: builds the library and a project that uses it, once by each process that asks, and starts its program.
+//! Steps in Java: builds the library and a project that uses it, once by each process that asks, and starts programs.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -26,25 +26,24 @@ pub fn project(folder: &str) -> Project {
 }
 
 fn build(folder: &str) -> Project {
-    // Two test programs that build at once would write the same files.
-    let path = target_dir().join("java.lock");
-    let file = File::create(&path).expect("the target folder can be written to");
-    file.lock().expect("files can be locked");
-    install_library();
+    let _alone = building();
+    maven(&root().join("guest-sdk/java"), &["install", "-DskipTests"]);
     let dir = root().join(folder);
     maven(&dir, &["package"]);
-    let jar = |path: &Path| path.to_str().expect("folders have plain names").to_owned();
-    Project { class_path: format!("{}:{}/*", jar(&dir.join("target/classes")), jar(&dir.join("target/dependency"))) }
+    let plain = |path: &Path| path.to_str().expect("folders have plain names").to_owned();
+    let (classes, jars) = (plain(&dir.join("target/classes")), plain(&dir.join("target/dependency")));
+    Project { class_path: format!("{classes}:{jars}/*") }
 }
 
-/// Put the library into Maven's local repository, as a user does.
-pub fn install_library() {
-    maven(&root().join("guest-sdk/java"), &["install", "-DskipTests"]);
+/// Who holds this builds with Maven alone: two test programs at once would write the same files.
+pub fn building() -> File {
+    let file = File::create(target_dir().join("java.lock")).expect("the target folder can be written to");
+    file.lock().expect("files can be locked");
+    file
 }
 
 fn maven(dir: &Path, goals: &[&str]) {
     let mut command = Command::new("mvn");
-    // What was fetched once is not asked for again: the versions are pinned.
     command.args(["--quiet", "--batch-mode"]).args(goals).current_dir(dir);
     let ran = command.output().expect("Maven can be started; scripts/install brings it");
     let told = String::from_utf8_lossy(&ran.stdout);

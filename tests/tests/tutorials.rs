@@ -8,6 +8,7 @@ use std::process::Command;
 
 use saga_tests::artefacts::saga;
 use saga_tests::host::free_port;
+use saga_tests::java;
 use saga_tests::tidy::tree::root;
 
 /// The page as a script: commands as they stand, and each file that the text before a block names, written.
@@ -71,6 +72,7 @@ fn the_tutorial_for_java_ends_with_a_worker_that_serves() {
     let listen = format!("127.0.0.1:{}", free_port());
     let (host, source) = (format!("http://{listen}"), root());
     let source = source.to_str().expect("folders have plain names");
+    let _alone = java::building();
     let environment = [("SAGA_LISTEN", listen.as_str()), ("SAGA_HOST", &host), ("SAGA_SOURCE", source)];
     let told = follow_with(folder.path(), "docs/writing-steps-java.md", &[".java", ".xml"], &environment);
     for word in ["completed", r#""price":1.10,"wrapped":"plain""#, "remote"] {

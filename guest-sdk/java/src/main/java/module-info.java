@@ -5,7 +5,4 @@ module step.saga {
 
     exports step.saga;
     exports step.saga.testing;
-
-    opens step.saga to
-            com.fasterxml.jackson.databind;
 }

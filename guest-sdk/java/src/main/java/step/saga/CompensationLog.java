@@ -3,6 +3,7 @@ package step.saga;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.JavaType;
+import com.fasterxml.jackson.databind.exc.InvalidDefinitionException;
 import java.util.Objects;
 import java.util.Optional;
 import step.saga.internal.JsonText;
@@ -84,6 +85,9 @@ public final class CompensationLog {
         }
         try {
             return Optional.ofNullable(JsonText.read(text, type));
+        } catch (InvalidDefinitionException error) {
+            // The type is at fault, not the log: that can be mended, so it is tried again.
+            throw new IllegalArgumentException(type + " cannot be read as JSON: " + error.getOriginalMessage(), error);
         } catch (JsonProcessingException error) {
             String problem = JsonText.problem(error);
             throw new Rejected(

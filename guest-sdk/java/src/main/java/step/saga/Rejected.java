@@ -22,7 +22,9 @@ public final class Rejected extends StepException {
 
     private static final long serialVersionUID = 1;
 
+    /** For programs. */
     private final String code;
+    /** A JSON text; null if there are none. */
     private final String details;
 
     /**

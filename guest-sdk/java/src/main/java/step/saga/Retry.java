@@ -10,6 +10,7 @@ import java.util.Optional;
 public final class Retry extends StepException {
     private static final long serialVersionUID = 1;
 
+    /** The least pause; null if the back-off decides. */
     private final Duration after;
 
     /**

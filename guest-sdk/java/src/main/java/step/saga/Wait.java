@@ -10,7 +10,9 @@ import java.util.Optional;
 public final class Wait extends StepException {
     private static final long serialVersionUID = 1;
 
+    /** What is waited for. */
     private final String key;
+    /** The longest wait; null if the manifest decides. */
     private final Duration timeout;
 
     /**

@@ -79,6 +79,7 @@ public final class Worker implements AutoCloseable {
      * Waits until the worker has ended.
      *
      * @throws WorkerException if it ended because it cannot work
+     * @throws IllegalStateException if it was not started
      */
     public void join() {
         engine.join().ifPresent(reason -> {

@@ -248,6 +248,29 @@ class StepTest {
                 host.compensate("{}", "{\"b\":[1,2.50],\"a\":null}").done().body());
     }
 
+    /** A type that Jackson cannot make. */
+    interface Unreadable {}
+
+    static final class UnreadableStep implements Step<Unreadable> {
+        @Override
+        public Outcome handle(Context context, Unreadable body) {
+            return Outcome.unchanged();
+        }
+
+        @Override
+        public Outcome compensate(Context context, Unreadable body, CompensationLog log) {
+            return Outcome.unchanged();
+        }
+    }
+
+    @Test
+    void aTypeThatCannotBeReadIsNoFaultOfTheBody() {
+        String reason = new TestHost(new UnreadableStep()).handle("{}").retry().reason();
+        assertTrue(reason.contains("InvalidDefinitionException"), reason);
+        CompensationLog log = CompensationLog.of("{}");
+        assertThrows(IllegalArgumentException.class, () -> log.as(Unreadable.class));
+    }
+
     @Test
     void whatAStepReadsMustBeTold() {
         Step<?> untold = new Step<Object>() {

@@ -99,9 +99,9 @@ final class HostClient {
                 .build();
         CompletableFuture<HttpResponse<String>> sent = http.sendAsync(request, HttpResponse.BodyHandlers.ofString());
         CompletableFuture<Reply> reply = sent.thenApply(response -> new Reply(response.statusCode(), response.body()));
-        // Cancelling the second must end the first, and with it the connection: so a host knows that nobody listens.
+        // Whoever gives up the second ends the first, and with it the connection: so a host knows that nobody listens.
         reply.whenComplete((answer, thrown) -> {
-            if (reply.isCancelled()) {
+            if (thrown != null) {
                 sent.cancel(true);
             }
         });

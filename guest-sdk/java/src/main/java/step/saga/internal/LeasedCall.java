@@ -1,5 +1,6 @@
 package step.saga.internal;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import java.io.IOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -180,7 +181,7 @@ final class LeasedCall implements Runnable {
                 leaseEnd = sent + TimeUnit.MILLISECONDS.toNanos(span);
                 renewIn(pauseOf(Duration.ofMillis(span)));
                 return;
-            } catch (com.fasterxml.jackson.core.JsonProcessingException | IllegalArgumentException error) {
+            } catch (JsonProcessingException | IllegalArgumentException error) {
                 tell(Level.WARNING, "the host's answer to a renewal cannot be read: {0}", error.getMessage());
             }
         } else if (thrown == null && reply.isLeaseOver()) {

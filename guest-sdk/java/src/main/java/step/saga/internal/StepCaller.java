@@ -2,6 +2,7 @@ package step.saga.internal;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JavaType;
+import com.fasterxml.jackson.databind.exc.InvalidDefinitionException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
@@ -61,6 +62,9 @@ public final class StepCaller<B> {
         B body;
         try {
             body = JsonText.read(raw, bodyType);
+        } catch (InvalidDefinitionException error) {
+            // The type is at fault, not the body: no message must be refused for it.
+            throw error;
         } catch (JsonProcessingException error) {
             throw invalidBody(context, JsonText.problem(error));
         }

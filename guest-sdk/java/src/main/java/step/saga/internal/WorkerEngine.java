@@ -93,6 +93,9 @@ public final class WorkerEngine {
 
     /** Wait for the end. Answers why it cannot work, if that is why. */
     public Optional<String> join() {
+        if (!isStarted.get()) {
+            throw new IllegalStateException("this worker was not started");
+        }
         awaitUninterruptibly(ended);
         return Optional.ofNullable(failure.get());
     }
