@@ -48,6 +48,9 @@ final class FakeHost implements AutoCloseable {
     /** An answer that publishes breaks the contract. */
     volatile boolean refusesEvents;
 
+    /** More is handed out than is asked for. */
+    volatile boolean isGenerous;
+
     private final ExecutorService threads = Executors.newCachedThreadPool();
     private HttpServer server;
     private int port;
@@ -112,7 +115,8 @@ final class FakeHost implements AutoCloseable {
         String first = calls.poll(ask.get("wait-ms").longValue(), TimeUnit.MILLISECONDS);
         if (first != null) {
             bodies.add(first);
-            calls.drainTo(bodies, ask.get("max").intValue() - 1);
+            calls.drainTo(
+                    bodies, isGenerous ? Integer.MAX_VALUE : ask.get("max").intValue() - 1);
         }
         StringBuilder work = new StringBuilder("{\"work\":[");
         for (String body : bodies) {

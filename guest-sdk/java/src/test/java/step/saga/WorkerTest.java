@@ -149,6 +149,20 @@ class WorkerTest {
     }
 
     @Test
+    void whatIsHandedOutUnaskedIsLeftToItsLease() throws Exception {
+        host.isGenerous = true;
+        step.gate.release(1000);
+        for (int number = 0; number < 3; number++) {
+            host.calls.add("{}");
+        }
+        start();
+        assertTrue(answer().startsWith("l-1 "));
+        host.calls.add("{}");
+        assertTrue(answer().startsWith("l-4 "));
+        assertEquals(2, step.begun.size());
+    }
+
+    @Test
     void aBatchIsAskedForOnceThereIsWork() throws Exception {
         step.gate.release(1000);
         for (int number = 0; number < 40; number++) {

@@ -75,6 +75,10 @@ final class PollLoop implements Runnable {
         } catch (InterruptedException end) {
             // The one that asked for the end waits for this thread.
             Thread.currentThread().interrupt();
+        } catch (RuntimeException | Error error) {
+            // A bug of ours. A worker that ends is seen and started again; one that asks nobody any more is not.
+            log.log(Level.ERROR, "asking " + client.host() + " for calls of " + client.address() + " failed", error);
+            stop.because("asking " + client.host() + " for calls of " + client.address() + " failed: " + error);
         }
     }
 
@@ -84,7 +88,8 @@ final class PollLoop implements Runnable {
         try {
             long asked = System.nanoTime();
             List<Work> taken = take(held);
-            for (Work work : taken) {
+            // A host that hands out more than it was asked for gets the rest back when its lease is over.
+            for (Work work : taken.subList(0, Math.min(held, taken.size()))) {
                 runner.accept(work);
                 begun++;
             }
