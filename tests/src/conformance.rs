@@ -1,5 +1,5 @@
 //! The conformance step: written once in each language, and held to one file of cases. Builds it by `saga build`, and
-//! calls it as `saga call` does, without a host around it. The one part of this library that knows rooms: core, runtime.
+//! calls it as `saga call` does, without a host around it. Only this part of the library knows rooms: core and runtime.
 
 mod expected;
 

@@ -1,5 +1,6 @@
 //! `saga dev`. Goal: whoever saves a source sees the step served or the mistake in its place, and what serves is never
-//! taken away by a source that does not compile. Method: a project in Go, whose tool is quick, saved while the host runs.
+//! taken away by a source that does not compile. Method: a project in Go, whose tool is quick, saved while the host
+//! runs.
 
 use std::path::Path;
 use std::process::Command;

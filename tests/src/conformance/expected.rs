@@ -35,8 +35,8 @@ pub(super) fn differences(expect: &Value, report: &Report, logs: &[LogLine], man
     wrong
 }
 
-/// What was answered, by its kind. Where a case expects a retry that tells where it happened, a trap that tells it counts
-/// as one: a language whose panics end the instance has no other way.
+/// What was answered, by its kind. Where a case expects a retry that tells where it happened, a trap that tells it
+/// counts as one: a language whose panics end the instance has no other way.
 fn found(answer: &Answer, expect: &Map<String, Value>) -> Map<String, Value> {
     let wants_place = expect.get("retry").is_some_and(|retry| retry.get("reason-has").is_some());
     let milliseconds = |span: std::time::Duration| json!(span.as_millis() as u64);
@@ -62,8 +62,8 @@ fn found(answer: &Answer, expect: &Map<String, Value>) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
-/// What of an answer its case speaks of: members that it names, and of a reason only the words that it must have. A time
-/// is always spoken of: a case that names none wants none.
+/// What of an answer its case speaks of: members that it names, and of a reason only the words that it must have. A
+/// time is always spoken of: a case that names none wants none.
 fn narrowed(wanted: &Value, found: &Value) -> Value {
     let (Some(names), Some(all)) = (wanted.as_object(), found.as_object()) else {
         return found.clone();
@@ -72,8 +72,8 @@ fn narrowed(wanted: &Value, found: &Value) -> Value {
     for (name, value) in names {
         if name == "reason-has" {
             let reason = all.get("reason").and_then(Value::as_str).unwrap_or_default();
-            let words = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-            let has_all = words.into_iter().all(|word| reason.contains(word));
+            let mut words = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+            let has_all = words.all(|word| reason.contains(word));
             out.insert(name.clone(), if has_all { value.clone() } else { json!(reason) });
         } else {
             out.insert(name.clone(), all.get(name).cloned().unwrap_or_default());
