@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Test;
 import step.saga.testing.Run;
 import step.saga.testing.TestHost;
 
+/** The example works, and the README shows it. */
 class PaymentTest {
     private static final String ORDER = "{\"order-id\":\"o-1\",\"item\":\"book\",\"amount\":%s,\"gift\":true}";
 

@@ -23,6 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import step.saga.testing.Run;
 import step.saga.testing.TestHost;
 
+/** What becomes of bodies, logs, answers and exceptions, from text to text. */
 class StepTest {
     record Order(BigDecimal amount, BigInteger count, Id account, String note, Integer tries) {
         Order withNote(String note) {
