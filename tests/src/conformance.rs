@@ -56,9 +56,7 @@ fn build(language: &str) -> (PathBuf, PathBuf) {
 /// Every case of `cases.json`. Panics with all that failed, each with its name.
 pub fn run_cases(wasm: &Path, manifest: &Path) {
     let stage = Stage::new(wasm, manifest_of(manifest));
-    let text = std::fs::read_to_string(root().join("tests/conformance/cases.json")).expect("the cases can be read");
-    let cases: Vec<Value> = serde_json::from_str(&text).expect("the cases are a list");
-    assert!(cases.len() > 70, "only {} cases were found", cases.len());
+    let cases = cases();
     let failures: Vec<String> = cases
         .iter()
         .filter_map(|case| {
@@ -68,6 +66,30 @@ pub fn run_cases(wasm: &Path, manifest: &Path) {
         })
         .collect();
     assert!(failures.is_empty(), "{} of {} cases failed:\n  {}", failures.len(), cases.len(), failures.join("\n  "));
+}
+
+/// Every case but those that a remote step cannot meet, by their names, with somebody elsewhere who makes the call.
+pub fn run_remote_cases(manifest: &Path, left_out: &[&str], mut call: impl FnMut(Call) -> Report) {
+    let manifest = manifest_of(manifest);
+    let mut cases = cases();
+    let count = cases.len();
+    cases.retain(|case| !case["name"].as_str().is_some_and(|name| left_out.contains(&name)));
+    assert_eq!(cases.len() + left_out.len(), count, "a case that is left out has another name now");
+    let failures: Vec<String> = cases
+        .iter()
+        .filter_map(|case| {
+            let wrong = expected::differences(&case["expect"], &call(message(&manifest, case)), &[], &manifest);
+            (!wrong.is_empty()).then(|| format!("{}\n    {}", case["name"], wrong.join("\n    ")))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} of {} cases failed:\n  {}", failures.len(), cases.len(), failures.join("\n  "));
+}
+
+fn cases() -> Vec<Value> {
+    let text = std::fs::read_to_string(root().join("tests/conformance/cases.json")).expect("the cases can be read");
+    let cases: Vec<Value> = serde_json::from_str(&text).expect("the cases are a list");
+    assert!(cases.len() > 70, "only {} cases were found", cases.len());
+    cases
 }
 
 /// What no table of cases can say: chance, time, what becomes of a step that takes too much, and that one instance
@@ -172,35 +194,40 @@ impl Stage {
     }
 
     fn message(&self, case: &Value) -> Call {
-        let context = &case["context"];
-        let text = |key: &str| context[key].as_str();
-        let global_id = GlobalId::try_new(text("global-id").unwrap_or("trial")).expect("a global-id of the cases");
-        let direction = match case["direction"].as_str() {
-            Some("compensate") => Direction::Compensate,
-            _ => Direction::Handle,
-        };
-        let use_case = text("use-case").map(|name| json!({"name": name, "version": context["use-case-version"]}));
-        let use_case: Option<UseCaseRef> =
-            use_case.map(|value| serde_json::from_value(value).expect("a use case of the cases"));
-        let json = |text: &str| Json::try_from_text(text).expect("bodies and logs are JSON");
-        let headers = context["headers"].as_object().into_iter().flatten();
-        let headers = headers.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
-        Call {
-            address: self.manifest.address.clone(),
-            digest: None,
-            idempotency_key: MessageId { global_id: global_id.clone(), direction, position: POSITION },
-            global_id,
-            use_case,
-            position: POSITION,
-            direction,
-            attempt: context["attempt"].as_u64().map_or(1, |attempt| u32::try_from(attempt).expect("a small number")),
-            deadline: text("deadline").map(|moment| Timestamp::parse(moment).expect("a moment of the cases")),
-            signalled: text("signalled").map(|key| WaitKey::try_new(key).expect("a key of the cases")),
-            failure: failure(&context["failure"]),
-            headers: headers.collect(),
-            body: json(case["body"].as_str().expect("a case has a body")),
-            compensation_log: case["log"].as_str().map(json),
-        }
+        message(&self.manifest, case)
+    }
+}
+
+/// The call of a case.
+fn message(manifest: &Manifest, case: &Value) -> Call {
+    let context = &case["context"];
+    let text = |key: &str| context[key].as_str();
+    let global_id = GlobalId::try_new(text("global-id").unwrap_or("trial")).expect("a global-id of the cases");
+    let direction = match case["direction"].as_str() {
+        Some("compensate") => Direction::Compensate,
+        _ => Direction::Handle,
+    };
+    let use_case = text("use-case").map(|name| json!({"name": name, "version": context["use-case-version"]}));
+    let use_case: Option<UseCaseRef> =
+        use_case.map(|value| serde_json::from_value(value).expect("a use case of the cases"));
+    let json = |text: &str| Json::try_from_text(text).expect("bodies and logs are JSON");
+    let headers = context["headers"].as_object().into_iter().flatten();
+    let headers = headers.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
+    Call {
+        address: manifest.address.clone(),
+        digest: None,
+        idempotency_key: MessageId { global_id: global_id.clone(), direction, position: POSITION },
+        global_id,
+        use_case,
+        position: POSITION,
+        direction,
+        attempt: context["attempt"].as_u64().map_or(1, |attempt| u32::try_from(attempt).expect("a small number")),
+        deadline: text("deadline").map(|moment| Timestamp::parse(moment).expect("a moment of the cases")),
+        signalled: text("signalled").map(|key| WaitKey::try_new(key).expect("a key of the cases")),
+        failure: failure(&context["failure"]),
+        headers: headers.collect(),
+        body: json(case["body"].as_str().expect("a case has a body")),
+        compensation_log: case["log"].as_str().map(json),
     }
 }
 

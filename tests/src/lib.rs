@@ -13,6 +13,7 @@ pub mod guests;
 pub mod host;
 pub mod installation;
 pub mod interpose;
+pub mod java;
 pub mod kafka;
 pub mod measure;
 pub mod postgres;
