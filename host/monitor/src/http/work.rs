@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Response, StatusCode};
-use host_core::call::{Answered, Call};
+use host_core::call::{self, Answered, Call, Work};
 use host_core::id::{StepAddress, TopicName, WaitKey};
 use host_core::json::Json;
 use host_core::outcome::Outcome;
@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use super::parameters::{Segment, invalid};
 use super::problem::{Code, Problem};
 use super::{App, body};
-use crate::door::{AskWork, Refusal, Work};
+use crate::door::Refusal;
 use crate::view;
 
 /// What a worker asks for, in its own words.
@@ -50,7 +50,7 @@ pub(crate) async fn take(
     let address = step(&address)?;
     let token = token(request.headers());
     let Ask { worker, max, wait_ms } = body::small(&app, request).await?;
-    let ask = AskWork {
+    let ask = call::Ask {
         worker: worker_name(worker)?,
         count_max: usize::try_from(max.unwrap_or(1)).unwrap_or(usize::MAX),
         wait: Duration::from_millis(u64::from(wait_ms.unwrap_or_default())),
