@@ -73,6 +73,32 @@ fn the_end_of_a_transaction_that_comes_late_is_refused_and_everything_is_done_on
     }
 }
 
+#[test]
+fn positions_that_never_find_their_coordinator_hold_nothing_up_for_good() {
+    let (cluster, strait) = Cluster::start_behind_strait();
+    let (host, told, stop) = (host(&strait, "astray."), Told::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        let _ends = Ends(&stop);
+        for name in 0..6 {
+            let (api, told, stop) = (&host.api, &told, &stop);
+            scope.spawn(move || client(api, told, name, stop));
+        }
+        for round in 1..=3 {
+            let before = told.acknowledged_count();
+            until("the crowd goes on", || (told.acknowledged_count() > before + 20).then_some(()));
+            strait.lead_astray("test.instrument.two");
+            until("a coordinator was denied", || (strait.denied_count() == round).then_some(()));
+        }
+        let before = told.acknowledged_count();
+        until("the crowd goes on at the end", || (told.acknowledged_count() > before + 20).then_some(()));
+    });
+    assert!(host.log_tail().contains("the client did not return in time"), "nothing was held up");
+    hold_to_account(&host, &told, &["one", "two"]);
+    drop(host);
+    let started = judge(&cluster, "astray\\.");
+    assert!(started >= told.acknowledged_count(), "{started}");
+}
+
 /// One of several hosts.
 fn one_of_several(cluster: &Strait, name: &str, steps: &[&str]) -> Host {
     let installation = Installation::with_stateless_instruments(steps);

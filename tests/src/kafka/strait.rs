@@ -2,8 +2,11 @@
 //! end of one arrives when its producer has gone on to something else, and what the node answers to it is kept, so that
 //! a test can tell whether it was applied.
 //!
+//! Positions can be sent astray as well: their connection is cut, and the one who is asked then for the coordinator of
+//! their group answers that it is none, as while a coordinator moves.
+//!
 //! A request is a length, then its kind, its version and a number by which the answer is known again; an answer is a
-//! length and that number, and to an end then a span of time and an error code.
+//! length and that number, and to an end or a question for a coordinator then a span of time and an error code.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -15,6 +18,12 @@ use std::time::Duration;
 
 use super::Cluster;
 use crate::host::free_port;
+
+/// The kind of a request that asks which node coordinates a group.
+const FIND_COORDINATOR: i16 = 10;
+
+/// The error code of a node that is not the one.
+const NOT_COORDINATOR: i16 = 16;
 
 /// The kinds of the requests with which a producer goes on: it begins anew, or begins another transaction.
 const INIT_PRODUCER_ID: i16 = 22;
@@ -58,6 +67,8 @@ enum Awaited {
     Late,
     /// The producer whose end is held up has gone on.
     Next,
+    /// Where the coordinator is of a group whose positions go astray.
+    Coordinator,
 }
 
 /// By the number of the request.
@@ -72,6 +83,10 @@ struct Shared {
     answers: Mutex<Vec<i16>>,
     /// How many late positions were passed on.
     late_positions_count: AtomicUsize,
+    /// The group whose positions were cut off, until its coordinator is asked for.
+    astray: Mutex<Option<&'static str>>,
+    /// How often a coordinator was denied.
+    denied_count: AtomicUsize,
 }
 
 /// The way.
@@ -112,6 +127,16 @@ impl Strait {
         *self.shared.order.lock().expect("no way panicked") = Some(Order { request, hold, late_by });
     }
 
+    /// Send the next positions of this group astray.
+    pub fn lead_astray(&self, group: &'static str) {
+        self.hold_next(Request::Positions(group), Hold::Cut, Duration::ZERO);
+    }
+
+    /// How often a coordinator was denied so far.
+    pub fn denied_count(&self) -> usize {
+        self.shared.denied_count.load(Ordering::Relaxed)
+    }
+
     /// Whether a request is still to come that is to be held up.
     pub fn is_waiting(&self) -> bool {
         self.shared.order.lock().expect("no way panicked").is_some()
@@ -140,7 +165,11 @@ fn pass(mut client: TcpStream, node_port: u16, shared: &Arc<Shared>) -> io::Resu
     };
     while let Ok(request) = frame(&mut client) {
         let order = shared.order.lock().expect("no way panicked").take_if(|order| is_such(&request, order.request));
-        if let Some(order) = order.filter(|order| order.request != Request::End) {
+        if let Some(Order { request: Request::Positions(group), hold: Hold::Cut, .. }) = order {
+            *shared.astray.lock().expect("no way panicked") = Some(group);
+            client.shutdown(Shutdown::Both)?;
+            continue;
+        } else if let Some(order) = order.filter(|order| order.request != Request::End) {
             thread::sleep(order.late_by);
             shared.late_positions_count.fetch_add(1, Ordering::Relaxed);
         } else if let Some(order) = order {
@@ -155,6 +184,8 @@ fn pass(mut client: TcpStream, node_port: u16, shared: &Arc<Shared>) -> io::Resu
             asked.lock().expect("no way panicked").insert(number(&request, REQUEST_NUMBER), Awaited::Late);
         } else if goes_on(&request, shared.held_id.lock().expect("no way panicked").as_deref()) {
             asked.lock().expect("no way panicked").insert(number(&request, REQUEST_NUMBER), Awaited::Next);
+        } else if shared.astray.lock().expect("no way panicked").take_if(|group| asks_for(&request, group)).is_some() {
+            asked.lock().expect("no way panicked").insert(number(&request, REQUEST_NUMBER), Awaited::Coordinator);
         }
         node.write_all(&request)?;
     }
@@ -203,13 +234,22 @@ fn goes_on(request: &[u8], held_id: Option<&[u8]>) -> bool {
     matches!(kind(request), INIT_PRODUCER_ID | ADD_PARTITIONS_TO_TXN) && held_id.is_some_and(|id| has(request, id))
 }
 
+/// Whether this asks for the coordinator of a group.
+fn asks_for(request: &[u8], group: &str) -> bool {
+    kind(request) == FIND_COORDINATOR && has(request, group.as_bytes())
+}
+
 /// Answers go to the client as long as it listens, and those that are awaited are looked at.
 fn pass_back(mut node: TcpStream, mut client: TcpStream, shared: &Shared, asked: &Asked) {
-    while let Ok(answer) = frame(&mut node) {
+    while let Ok(mut answer) = frame(&mut node) {
         match asked.lock().expect("no way panicked").remove(&number(&answer, ANSWER_NUMBER)) {
             Some(Awaited::Late) => {
                 let code = i16::from_be_bytes([answer[12], answer[13]]);
                 shared.answers.lock().expect("no way panicked").push(code);
+            }
+            Some(Awaited::Coordinator) => {
+                answer[12..14].copy_from_slice(&NOT_COORDINATOR.to_be_bytes());
+                shared.denied_count.fetch_add(1, Ordering::Relaxed);
             }
             Some(Awaited::Next) => *shared.held_id.lock().expect("no way panicked") = None,
             None => {}

@@ -23,6 +23,7 @@ mod look;
 mod open;
 mod options;
 mod partitioner;
+mod positions;
 mod producers;
 mod reach;
 mod reading;

@@ -16,6 +16,7 @@ use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 
 use super::cluster::ANSWER_MAX;
 use super::options::KafkaOptions;
+use super::positions::Positions;
 use super::{refusal, voice};
 use crate::Error;
 
@@ -63,6 +64,8 @@ impl ProducerContext for Reports {
 /// A transactional producer.
 pub(super) struct Client {
     pub client: Arc<BaseProducer<Reports>>,
+    /// By which the positions of its transactions go.
+    pub positions: Positions,
     number: usize,
     /// It must not be used again.
     pub is_spent: bool,
@@ -75,7 +78,8 @@ impl Client {
         let doing =
             format!("beginning with the transactional id {}", config.get("transactional.id").unwrap_or_default());
         client.init_transactions(ANSWER_MAX).map_err(|error| Error::cluster(&doing, &error))?;
-        Ok(Self { client, number, is_spent: false })
+        let positions = Positions::of(client.clone())?;
+        Ok(Self { client, positions, number, is_spent: false })
     }
 
     fn is_cut(&self) -> bool {

@@ -88,7 +88,9 @@ fn attempt_once(shared: &Shared, batch: &Batch, extras: &[Extra], now: Timestamp
             Ok(offsets)
         }
         Err((failed, is_begun)) => {
-            let is_clean = is_begun && producer.client.abort_transaction(shared.options.transaction_timeout).is_ok();
+            let is_clean = is_begun
+                && !producer.positions.is_stuck()
+                && producer.client.abort_transaction(shared.options.transaction_timeout).is_ok();
             // A producer goes on only after answers that leave nothing open. Requests that timed out may still arrive
             // and be applied to its next transaction; those of a producer that was replaced are fenced by the epoch of
             // the one in its place.
@@ -118,7 +120,7 @@ fn make(
     // generation only, and would take positions under a later one, in which they are another's.
     let members = Members::of(shared, batch).map_err(|failed| (failed, true))?;
     let applied = Applied::apply(batch, &offsets).map_err(|failed| (failed, true))?;
-    let result = send_positions(shared, producer, &members, &applied).and_then(|()| commit(producer, deadline));
+    let result = send_positions(shared, producer, members, &applied).and_then(|()| commit(producer, deadline));
     match result {
         Ok(()) => {
             applied.keep(shared);
@@ -411,7 +413,12 @@ fn went(done: &Done) -> Failed {
     Failed::Lost(format!("partition {} of {} went", done.held.partition, done.topic.name))
 }
 
-fn send_positions(shared: &Shared, producer: &Client, members: &Members, applied: &Applied<'_>) -> Result<(), Failed> {
+fn send_positions(
+    shared: &Shared,
+    producer: &Client,
+    Members(mut members): Members,
+    applied: &Applied<'_>,
+) -> Result<(), Failed> {
     let mut by_group: BTreeMap<String, TopicPartitionList> = BTreeMap::new();
     for Position { done, offset, text } in &applied.positions {
         let list = by_group.entry(group_of(done)).or_default();
@@ -423,9 +430,10 @@ fn send_positions(shared: &Shared, producer: &Client, members: &Members, applied
         element.set_metadata(text.as_str());
     }
     for (group, list) in by_group {
-        let member = members.0.get(&group).expect("each group of the batch was looked at");
-        let sent = producer.client.send_offsets_to_transaction(&list, member, shared.options.transaction_timeout);
-        sent.map_err(|error| position_failed(&group, &error))?;
+        let member = members.remove(&group).expect("each group of the batch was looked at");
+        let sent = producer.positions.send(list, member, shared.options.transaction_timeout);
+        let late = || Failed::Aborted(format!("committing positions of group {group}: the client did not return in time"));
+        sent.ok_or_else(late)?.map_err(|error| position_failed(&group, &error))?;
     }
     Ok(())
 }
