@@ -47,7 +47,7 @@ pub fn example_steps() -> &'static [Step] {
             }
             steps.push(step_of(&package));
         }
-        assert!(steps.len() >= 13, "there are 13 example steps, {} were found", steps.len());
+        assert!(steps.len() >= 14, "there are 14 example steps, {} were found", steps.len());
         let packages: Vec<&str> = steps.iter().map(|(package, _)| package.as_str()).collect();
         build(&packages);
         steps.into_iter().map(|(_, step)| step).collect()

@@ -30,16 +30,21 @@ const REPEATED_CALLS: usize = 300;
 
 /// The step of `tests/conformance/<language>` and its manifest, built once by each process that asks.
 pub fn built(language: &str) -> (PathBuf, PathBuf) {
-    static BUILT: Mutex<BTreeMap<String, (PathBuf, PathBuf)>> = Mutex::new(BTreeMap::new());
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-    built.entry(language.to_owned()).or_insert_with(|| build(language)).clone()
+    built_of(&format!("tests/conformance/{language}"), "test.sdk.conformance")
 }
 
-fn build(language: &str) -> (PathBuf, PathBuf) {
-    let out = target_dir().join("conformance").join(language);
+/// The step of a project in this repository and its manifest, built once by each process that asks.
+pub fn built_of(project: &str, address: &str) -> (PathBuf, PathBuf) {
+    static BUILT: Mutex<BTreeMap<String, (PathBuf, PathBuf)>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    built.entry(project.to_owned()).or_insert_with(|| build(project, address)).clone()
+}
+
+fn build(project: &str, address: &str) -> (PathBuf, PathBuf) {
+    let out = target_dir().join("conformance").join(project.replace('/', "-"));
     let ran = Command::new(saga())
         .arg("build")
-        .arg(root().join("tests/conformance").join(language))
+        .arg(root().join(project))
         .arg("--out")
         .arg(&out)
         // What the tools of a language bring and leave stays in the one folder that may be thrown away.
@@ -48,15 +53,23 @@ fn build(language: &str) -> (PathBuf, PathBuf) {
         .output()
         .expect("the program can be started");
     let told = String::from_utf8_lossy(&ran.stderr);
-    assert!(ran.status.success(), "the conformance step in {language} does not build:\n{told}");
-    let file = |extension: &str| out.join(format!("test.sdk.conformance.{extension}"));
+    assert!(ran.status.success(), "{project} does not build:\n{told}");
+    let file = |extension: &str| out.join(format!("{address}.{extension}"));
     (file("wasm"), file("toml"))
 }
 
 /// Every case of `cases.json`. Panics with all that failed, each with its name.
 pub fn run_cases(wasm: &Path, manifest: &Path) {
+    run(wasm, manifest, &cases());
+}
+
+/// The same with every case of another file in this repository.
+pub fn run_cases_of(file: &str, wasm: &Path, manifest: &Path) {
+    run(wasm, manifest, &read_cases(file));
+}
+
+fn run(wasm: &Path, manifest: &Path, cases: &[Value]) {
     let stage = Stage::new(wasm, manifest_of(manifest));
-    let cases = cases();
     let failures: Vec<String> = cases
         .iter()
         .filter_map(|case| {
@@ -86,9 +99,15 @@ pub fn run_remote_cases(manifest: &Path, left_out: &[&str], mut call: impl FnMut
 }
 
 fn cases() -> Vec<Value> {
-    let text = std::fs::read_to_string(root().join("tests/conformance/cases.json")).expect("the cases can be read");
-    let cases: Vec<Value> = serde_json::from_str(&text).expect("the cases are a list");
+    let cases = read_cases("tests/conformance/cases.json");
     assert!(cases.len() > 70, "only {} cases were found", cases.len());
+    cases
+}
+
+fn read_cases(file: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let cases: Vec<Value> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file} is no list: {error}"));
+    assert!(!cases.is_empty(), "{file} holds no case");
     cases
 }
 

@@ -130,7 +130,7 @@ fn a_foreign_producer_starts_sagas_with_the_minimal_envelope_each_of_them_once()
     let steps = SHOP.join(",");
     assert_eq!(start_sagas(PREFIX, ["envelope", &steps], &lines).len(), 2);
     let completed = check::status(&host.api, "legacy-1", "completed");
-    assert_eq!(check::path(&completed), "order done, stock done, payment done, complete done");
+    assert_eq!(check::path(&completed), "order done, stock done, payment done, complete done, notification done");
     assert!(host.api.get_text("/v1/sagas/legacy-1").contains(&format!("{{\"order-id\":\"a\",{rest}}}")), "{completed}");
     let refused = check::status(&host.api, "legacy-2", "compensated");
     assert_eq!(check::path(&refused), "order done, stock done, payment rejected | stock done, order done");
@@ -182,7 +182,7 @@ fn a_foreign_step_in_the_middle_passes_sagas_on_hands_them_back_and_refuses() {
         [order("book", 2, 7), order("book", 3, 2000), order("book", 101, 7)].map(|body| host.api.start("shop", &body));
 
     let saga = check::status(&host.api, &completes, "completed");
-    assert_eq!(check::path(&saga), "order done, stock done, payment done, complete done");
+    assert_eq!(check::path(&saga), "order done, stock done, payment done, complete done, notification done");
     assert_eq!(saga["body"], order("book", 2, 7));
 
     let saga = check::status(&host.api, &refused_behind, "compensated");

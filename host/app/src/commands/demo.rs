@@ -1,6 +1,7 @@
 //! `saga demo`: an installation with the example steps, running, and one table of what its sagas did.
 
 mod installation;
+mod others;
 mod path;
 mod plan;
 mod play;
@@ -29,6 +30,7 @@ Examples:
   saga demo --once               ends afterwards; exit status 0 if every saga ended as expected
   saga demo --broker kafka=127.0.0.1:9092
                                  the same on a Kafka cluster, with topics of its own (saga-demo.…)
+  saga demo --steps built        with the components of ./built in place of the example steps of their addresses
   saga demo --dir /tmp/x --write-only && saga run --config /tmp/x/saga.toml")]
 pub struct Options {
     /// Folder of the installation. The example files in it are written anew, the others are left alone.
@@ -38,6 +40,11 @@ pub struct Options {
     /// Who carries the messages: `embedded`, or `kafka=HOST:PORT` for a cluster that can be written to.
     #[arg(long, value_name = "BROKER")]
     pub broker: Option<BrokerChoice>,
+
+    /// Folder of components with their manifests, as `saga build --out` writes them, that take the place of example
+    /// steps of the same address: the same steps in other languages.
+    #[arg(long, value_name = "DIR")]
+    pub steps: Option<PathBuf>,
 
     /// End when the table is printed.
     #[arg(long)]
@@ -49,7 +56,12 @@ pub struct Options {
 }
 
 pub fn run(options: Options) -> anyhow::Result<Exit> {
-    installation::write(&options.dir, &options.broker.clone().unwrap_or_default())?;
+    let others = options.steps.as_deref().map(others::read).transpose()?.unwrap_or_default();
+    installation::write(&options.dir, &options.broker.clone().unwrap_or_default(), &others)?;
+    if let Some(folder) = &options.steps {
+        let names: Vec<&str> = others.iter().map(|other| other.address).collect();
+        note(format_args!("taken from {}: {}", folder.display(), names.join(", ")));
+    }
     if options.write_only {
         let file = options.dir.join(config::FILE_NAME);
         say(format_args!("wrote {}; run it with `saga run --config {}`", options.dir.display(), file.display()))?;
