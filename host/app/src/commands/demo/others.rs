@@ -26,8 +26,9 @@ pub fn read(folder: &Path) -> anyhow::Result<Vec<Other>> {
             return Err(Stop::usage(unknown(&path)).into());
         };
         let beside = path.with_extension("toml");
-        let manifest = std::fs::read_to_string(&beside)
-            .with_context(|| format!("reading {}; saga build --out writes it beside the component", beside.display()))?;
+        let manifest = std::fs::read_to_string(&beside).with_context(|| {
+            format!("reading {}; saga build --out writes it beside the component", beside.display())
+        })?;
         let wasm = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
         others.push(Other { address: step.address, wasm, manifest });
     }

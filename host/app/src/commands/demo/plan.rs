@@ -24,7 +24,8 @@ pub fn sagas(run: &str) -> Vec<Planned> {
     let planned = |name, use_case, expected, body| Planned { name, use_case, body, expected, when: When::AtOnce };
     let order = |amount: &str| json!({"order-id": run, "account": "alice", "asset": "BTC", "amount": amount});
     let shop = |item: &str, quantity: u32, amount: u32| {
-        json!({"order-id": run, "item": item, "quantity": quantity, "amount": amount, "customer": "alice"})
+        let customer = "alice";
+        json!({"order-id": run, "item": item, "quantity": quantity, "amount": amount, "customer": customer})
     };
     let review = |text: &str| json!({"review-id": run, "author": "alice", "text": text});
     let (known, stranger) = (format!("known-{run}"), format!("stranger-{run}"));

@@ -432,7 +432,8 @@ fn send_positions(
     for (group, list) in by_group {
         let member = members.remove(&group).expect("each group of the batch was looked at");
         let sent = producer.positions.send(list, member, shared.options.transaction_timeout);
-        let late = || Failed::Aborted(format!("committing positions of group {group}: the client did not return in time"));
+        let late =
+            || Failed::Aborted(format!("committing positions of group {group}: the client did not return in time"));
         sent.ok_or_else(late)?.map_err(|error| position_failed(&group, &error))?;
     }
     Ok(())
