@@ -32,7 +32,7 @@ use http::OverHttp;
 use load::Clients;
 use open::Open;
 use report::{Part, Report};
-use scratch::Scratch;
+use scratch::{Scratch, Subject};
 
 /// Fewer clients than this, each waiting for its saga, leave a host idle: half of what they reach is not half the peak.
 const PEAK_CLIENTS_MIN: u32 = 16;
@@ -44,6 +44,7 @@ Examples:
   saga bench --scratch --clients 256 --seconds 20
   saga bench --scratch --clients 1             latency without company
   saga bench --scratch --native                without WebAssembly: what the sandbox costs
+  saga bench --step dist/a.b.c.wasm --body @order.json    a step of your own, three times a saga
   saga bench --scratch --clients 256 --half-peak    the peak, then latency at half of it
   saga bench --scratch --clients 256 --rate 5000    latency when 5,000 sagas become due each second
   saga bench --broker kafka=127.0.0.1:9092 --clients 1 --warm-up 5
@@ -85,6 +86,10 @@ pub struct Options {
     #[arg(long)]
     pub native: bool,
 
+    /// Component in the place of the no-op, for a host of its own; its manifest is read from beside it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["native", "calls_per_instance"])]
+    pub step: Option<PathBuf>,
+
     /// Steps of a saga, for a host of its own.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub steps: u16,
@@ -120,7 +125,7 @@ pub struct Options {
 
 impl Options {
     fn asks_for_own_host(&self) -> bool {
-        self.scratch || self.native || self.http || self.broker != BrokerChoice::Embedded
+        self.scratch || self.native || self.http || self.step.is_some() || self.broker != BrokerChoice::Embedded
     }
 
     fn duration(&self) -> Duration {
@@ -183,7 +188,11 @@ fn running(options: &Options, client: &Client) -> anyhow::Result<Report> {
 /// Start a host in a scratch folder, load it, end it.
 fn own(options: &Options) -> anyhow::Result<Report> {
     let base = config::load(options.config.as_deref()).map_err(|mistakes| Stop::usage(mistakes.to_string()))?.config;
-    let scratch = Scratch::make(options.steps, options.calls_per_instance)?;
+    let subject = match &options.step {
+        Some(file) => Subject::read(file)?,
+        None => Subject::no_op(options.calls_per_instance)?,
+    };
+    let scratch = Scratch::make(options.steps, &subject)?;
     let mut config = scratch.config(base, options.clients);
     options.broker.apply(&mut config.broker);
     if options.broker != BrokerChoice::Embedded {
@@ -260,6 +269,9 @@ fn described(options: &Options) -> String {
     };
     if options.native {
         return format!("{broker}, {way}, {steps} native steps");
+    }
+    if let Some(file) = &options.step {
+        return format!("{broker}, {way}, {steps} steps of {}", file.display());
     }
     let calls = match options.calls_per_instance {
         0 => "unlimited calls".to_owned(),

@@ -1,0 +1,281 @@
+//! What a call costs in each language: a component in a bare loop of wasmtime and in the host, by turns. What the host
+//! takes on top of the step's own time is the difference.
+//!
+//! `cargo bench --workspace --profile release --bench languages -- [--seconds S] FOLDER...`: each folder holds the
+//! conformance step of a language, as `saga build tests/conformance/<language> --out FOLDER` writes it, and is named
+//! after it; relative ones are below the root of the tree.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and ends when it cannot run")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use host_core::id::{Direction, StepAddress};
+use host_core::outcome::{Answer, Outcome};
+use host_runtime::{StepRunner as _, Trial};
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker, ResourceTable, ResourceType};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+#[path = "../tests/runtime/support.rs"]
+#[expect(dead_code, reason = "the tests use all of it")]
+mod support;
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "step-plugin",
+        ownership: Borrowing { duplicate_if_necessary: false },
+    });
+}
+
+use bindings::saga::step::types as wit;
+
+/// The address of the conformance step.
+const ADDRESS: &str = "test.sdk.conformance";
+/// Turns of both, of which the middle one counts.
+const TURNS: usize = 5;
+/// Instances that live at once to see what one takes.
+const LIVE_COUNT: usize = 8;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let (mut seconds, mut folders) = (0.5, Vec::new());
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--seconds" => seconds = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(seconds),
+            folder => folders.push(support::root().join(folder)),
+        }
+    }
+    let span = Duration::from_secs_f64(seconds);
+    let subjects: Vec<Subject> = folders.iter().map(|folder| Subject::read(folder)).collect();
+    println!(
+        "{:12} {:>10} {:>12} {:>12} {:>14} {:>16}",
+        "language", "MiB", "compile ms", "start ms", "memory MiB", "of its own MiB"
+    );
+    for subject in &subjects {
+        println!("{}", subject.facts());
+    }
+    for (name, body) in [("small", small()), ("1 MiB", large())] {
+        println!("\nbody: {name} ({} bytes)", body.len());
+        println!("{:12} {:>14} {:>14} {:>8} {:>14}", "language", "bare us", "host us", "ratio", "to the first");
+        let mut first = None;
+        for subject in &subjects {
+            let (bare, host, ratio) = subject.by_turns(&body, span);
+            let base = *first.get_or_insert(host);
+            println!("{:12} {bare:>14.1} {host:>14.1} {ratio:>8.3} {:>14.1}", subject.name, host / base);
+        }
+    }
+}
+
+/// What every language reads as a type of its own, changes a member of, and writes.
+fn small() -> String {
+    r#"{"do":"set","order-id":9007199254740993,"note":"old","amount":12.50,"to":"new"}"#.to_owned()
+}
+
+/// The same with as many members that the step does not name as a body may have bytes.
+fn large() -> String {
+    let mut body = r#"{"do":"set","note":"old","to":"new","lines":[{"sku":"a-0","count":1,"price":12.50}"#.to_owned();
+    for number in 1.. {
+        if body.len() > (1 << 20) - 100 {
+            break;
+        }
+        let _ = write!(body, r#",{{"sku":"a-{number}","count":{number},"price":12.50}}"#);
+    }
+    body + "]}"
+}
+
+/// A component, in both places.
+struct Subject {
+    name: String,
+    wasm: PathBuf,
+    runtime: tokio::runtime::Runtime,
+    stage: support::Stage,
+}
+
+impl Subject {
+    fn read(folder: &Path) -> Self {
+        let file = |extension: &str| folder.join(format!("{ADDRESS}.{extension}"));
+        let (wasm, manifest) = (file("wasm"), std::fs::read_to_string(file("toml")).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let installation = support::Installation::new();
+        installation.manifest(ADDRESS, &format!("calls-per-instance = \"unlimited\"\n{manifest}"));
+        installation.write(&format!("{ADDRESS}.wasm"), &std::fs::read(&wasm).unwrap());
+        let plugins = runtime.block_on(installation.open());
+        let address = support::address(ADDRESS);
+        while plugins.snapshot().serving(&address).is_none() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let stage = support::Stage { installation, plugins, key_values: std::sync::Arc::default() };
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        Self { name, wasm, runtime, stage }
+    }
+
+    /// Sizes and times that are there once.
+    fn facts(&self) -> String {
+        let mib = |bytes: usize| bytes as f64 / f64::from(1 << 20);
+        let address = StepAddress::try_new(ADDRESS).unwrap();
+        let manifest = host_runtime::manifest_beside(&self.wasm, &address).unwrap();
+        let trial = self.runtime.block_on(Trial::try_new(&self.wasm, manifest)).unwrap();
+        let bytes = std::fs::metadata(&self.wasm).unwrap().len();
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        format!(
+            "{:12} {:>10.2} {:>12.0} {:>12.3} {:>14.1} {:>16.1}",
+            self.name,
+            mib(usize::try_from(bytes).unwrap()),
+            ms(trial.compile_time),
+            ms(trial.start_time),
+            mib(trial.instance_memory_bytes),
+            mib(self.resident_bytes()),
+        )
+    }
+
+    /// What a living instance takes of memory that it does not share, after a call.
+    fn resident_bytes(&self) -> usize {
+        let mut first = Bare::start(&self.wasm);
+        first.call(&small());
+        let before = resident();
+        let lives: Vec<Bare> = (0..LIVE_COUNT)
+            .map(|_| {
+                let mut bare = first.another();
+                bare.call(&small());
+                bare
+            })
+            .collect();
+        let grown = resident().saturating_sub(before);
+        drop(lives);
+        grown / LIVE_COUNT
+    }
+
+    /// Microseconds a call in the bare loop and in the host, and how much the second is of the first.
+    fn by_turns(&self, body: &str, span: Duration) -> (f64, f64, f64) {
+        let mut bare = Bare::start(&self.wasm);
+        let call = support::call(ADDRESS, Direction::Handle, body);
+        let mut turns: Vec<(f64, f64)> = (0..=TURNS)
+            .map(|_| {
+                let alone = microseconds(span, || bare.call(body));
+                let hosted = microseconds(span, || {
+                    let report = self.stage.plugins.call(call.clone(), self.stage.key_values.clone());
+                    let report = self.runtime.block_on(report);
+                    assert!(matches!(report.answer, Answer::Outcome(Outcome::Done { .. })), "{report:?}");
+                });
+                (alone, hosted)
+            })
+            .collect();
+        // The first turn warms both up.
+        turns.remove(0);
+        let middle = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        (
+            middle(turns.iter().map(|turn| turn.0).collect()),
+            middle(turns.iter().map(|turn| turn.1).collect()),
+            middle(turns.iter().map(|turn| turn.1 / turn.0).collect()),
+        )
+    }
+}
+
+fn microseconds(span: Duration, mut call: impl FnMut()) -> f64 {
+    let (began, mut calls) = (Instant::now(), 0_u32);
+    while began.elapsed() < span || calls < 3 {
+        call();
+        calls += 1;
+    }
+    began.elapsed().as_secs_f64() * 1e6 / f64::from(calls)
+}
+
+/// Memory of this process that is in use. Zero where there is no /proc.
+fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or_default() * 4096
+}
+
+/// A component with nothing around it: no limits, no interruption, no capabilities but WASI's.
+struct Bare {
+    engine: Engine,
+    component: Component,
+    store: Store<World>,
+    step: bindings::StepPlugin,
+}
+
+#[derive(Default)]
+struct World {
+    table: ResourceTable,
+    wasi: WasiCtx,
+}
+
+impl WasiView for World {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl Bare {
+    fn start(wasm: &Path) -> Self {
+        let mut config = Config::new();
+        config.wasm_component_model(true).concurrency_support(false);
+        let engine = Engine::new(&config).unwrap();
+        let component = Component::from_file(&engine, wasm).unwrap();
+        Self::live(engine, component)
+    }
+
+    /// Another instance of the same code.
+    fn another(&self) -> Self {
+        Self::live(self.engine.clone(), self.component.clone())
+    }
+
+    fn live(engine: Engine, component: Component) -> Self {
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker).unwrap();
+        refuse_capabilities(&engine, &component, &mut linker);
+        let mut store = Store::new(&engine, World::default());
+        let step = bindings::StepPlugin::instantiate(&mut store, &component, &linker).unwrap();
+        Self { engine, component, store, step }
+    }
+
+    fn call(&mut self, body: &str) {
+        let context = wit::Context {
+            global_id: "saga-1",
+            use_case: None,
+            use_case_version: None,
+            address: ADDRESS,
+            position: 1,
+            direction: wit::Direction::Handle,
+            attempt: 1,
+            idempotency_key: "saga-1/handle/1",
+            deadline: None,
+            signalled: None,
+            failure: None,
+            headers: &[],
+        };
+        let outcome = self.step.saga_step_step().call_handle(&mut self.store, context, body).unwrap();
+        assert!(matches!(outcome, wit::Outcome::Done(_)), "{outcome:?}");
+    }
+}
+
+/// What a step imports beyond WASI's world of commands is there and fails: the calls of this bench need none of it.
+fn refuse_capabilities(engine: &Engine, component: &Component, linker: &mut Linker<World>) {
+    for (name, import) in component.component_type().imports(engine) {
+        let ComponentItem::ComponentInstance(interface) = import.ty else { continue };
+        if ["cli", "clocks", "filesystem", "io", "random", "sockets"]
+            .iter()
+            .any(|package| name.starts_with(&format!("wasi:{package}/")))
+        {
+            continue;
+        }
+        let mut instance = linker.instance(name).unwrap();
+        for (name, item) in interface.exports(engine) {
+            match item.ty {
+                ComponentItem::ComponentFunc(_) => {
+                    instance.func_new(name, |_, _, _, _| Err(wasmtime::format_err!("not in this bench"))).unwrap();
+                }
+                ComponentItem::Resource(_) => {
+                    instance.resource(name, ResourceType::host::<World>(), |_, _| Ok(())).unwrap();
+                }
+                _ => {}
+            }
+        }
+    }
+}
