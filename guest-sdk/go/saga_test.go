@@ -57,6 +57,33 @@ func TestABodyOfAnotherTypeIsRefusedForGood(t *testing.T) {
 	}
 }
 
+func TestABodyWithoutARequiredMemberIsRefusedForGood(t *testing.T) {
+	type strict struct {
+		Order string `json:"order" saga:"required"`
+	}
+	host := sagatest.For(t, saga.New(
+		func(_ *saga.Context, body strict) (*saga.Result, error) { return saga.Done(body), nil },
+		saga.NothingToUndo,
+	))
+	refusal := host.Handle(`{"note":"x"}`).Rejected()
+	if refusal.Code != saga.InvalidBody || !strings.Contains(refusal.Reason, "/order is missing") {
+		t.Errorf("%+v", refusal)
+	}
+	host.Handle(`{"order":""}`).Done()
+}
+
+func TestAnErrorOfABucketSaysWhichOne(t *testing.T) {
+	var answer error
+	host := sagatest.For(t, step(func(*saga.Context, order) (*saga.Result, error) {
+		_, answer = keyvalue.Shared("strangers")
+		return nil, answer
+	}))
+	reason := host.Handle(`{}`).Retry().Reason
+	if !errors.Is(answer, keyvalue.ErrNoSuchBucket) || !strings.Contains(reason, `the bucket "strangers"`) {
+		t.Error(reason)
+	}
+}
+
 func TestErrorsBecomeAnswers(t *testing.T) {
 	var answer error
 	host := sagatest.For(t, step(func(*saga.Context, order) (*saga.Result, error) { return nil, answer }))

@@ -2,6 +2,7 @@
 //! calls it as `saga call` does, without a host around it. Only this part of the library knows rooms: core and runtime.
 
 mod expected;
+mod soak;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ use tokio::runtime::Runtime;
 
 use crate::artefacts::{saga, target_dir};
 use crate::tidy::tree::root;
+
+pub use soak::run_soak;
 
 /// Where the step stands in the sagas of the cases.
 const POSITION: Position = Position(1);
@@ -118,9 +121,8 @@ pub fn run_sandbox(wasm: &Path, manifest: &Path) {
     let mut of_one_call = Manifest { calls_per_instance: CallsPerInstance::Count(1), ..manifest.clone() };
     of_one_call.limits.time_max = Duration::from_secs(2);
     let fresh = Stage::new(wasm, of_one_call);
-    let chances: Vec<String> = (0..3).map(|_| fresh.note("chance")).collect();
-    let numbers: Vec<&str> = chances.iter().filter_map(|chance| chance.split(':').next()).collect();
-    assert!(numbers[0] != numbers[1] && numbers[1] != numbers[2], "instances draw the same numbers: {chances:?}");
+    let numbers = fresh.chances().map(|(number, _)| number);
+    assert!(all_differ(&numbers), "instances draw the same numbers: {numbers:?}");
     assert_eq!((fresh.note("calls"), fresh.note("calls")), ("1".to_owned(), "1".to_owned()), "fresh instances");
 
     let now = Timestamp::from_system_time(std::time::SystemTime::now()).as_ms();
@@ -129,12 +131,25 @@ pub fn run_sandbox(wasm: &Path, manifest: &Path) {
 
     fresh.ends_in("loop", FaultKind::TimeLimit);
     fresh.ends_in("grow", FaultKind::MemoryLimit);
-    fresh.note("clock");
+    let later: u64 = fresh.note("clock").parse().expect("the clock answers milliseconds");
+    assert!(later >= told + 1_500, "the loop ran for two seconds, the clocks of two instances say {told} and {later}");
 
     let reused = Stage::new(wasm, Manifest { calls_per_instance: CallsPerInstance::Unlimited, ..manifest });
     let counts: Vec<String> = (0..3).map(|_| reused.note("calls")).collect();
     assert_eq!(counts, ["1", "2", "3"], "an instance serves call after call");
     call_repeatedly(&reused);
+}
+
+/// For a language that draws more than random numbers when an instance begins, a hash seed or an order: each instance
+/// draws its own.
+pub fn run_seeds(wasm: &Path, manifest: &Path) {
+    let fresh = Stage::new(wasm, Manifest { calls_per_instance: CallsPerInstance::Count(1), ..manifest_of(manifest) });
+    let seeds = fresh.chances().map(|(_, seed)| seed);
+    assert!(all_differ(&seeds), "instances have the same seed: {seeds:?}");
+}
+
+fn all_differ(texts: &[String; 3]) -> bool {
+    texts[0] != texts[1] && texts[1] != texts[2] && texts[0] != texts[2]
 }
 
 /// Many calls of one instance, with bodies of many sizes: each answers what it should.
@@ -188,6 +203,15 @@ impl Stage {
         };
         let body: Value = serde_json::from_str(body.as_str()).expect("a body is JSON");
         body["note"].as_str().unwrap_or_else(|| panic!("{act} left no note in {body}")).to_owned()
+    }
+
+    /// What three instances draw: a random number, and what distinguishes them otherwise.
+    fn chances(&self) -> [(String, String); 3] {
+        [(); 3].map(|()| {
+            let note = self.note("chance");
+            let (number, seed) = note.split_once(':').unwrap_or_else(|| panic!("{note} has no two parts"));
+            (number.to_owned(), seed.to_owned())
+        })
     }
 
     fn ends_in(&self, act: &str, kind: FaultKind) {

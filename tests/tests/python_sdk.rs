@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use saga_tests::artefacts::{saga, target_dir};
-use saga_tests::conformance::{built, run_cases, run_sandbox};
+use saga_tests::conformance::{built, run_cases, run_sandbox, run_soak};
 
 #[test]
 fn the_conformance_step_in_python_holds_every_case() {
@@ -18,6 +18,12 @@ fn the_conformance_step_in_python_holds_every_case() {
 fn a_step_in_python_has_chance_and_time_ends_at_its_limits_and_serves_many_calls() {
     let (wasm, manifest) = built("python");
     run_sandbox(&wasm, &manifest);
+}
+
+#[test]
+fn an_instance_in_python_serves_thousands_of_calls_in_the_memory_it_has() {
+    let (wasm, manifest) = built("python");
+    run_soak(&wasm, &manifest);
 }
 
 /// A scanner that goes into it would come to the end of the stack, which ends an instance.

@@ -10,11 +10,11 @@ import (
 	"saga.step/saga/internal/jsontext"
 )
 
-// ErrNoSuchBucket says that the manifest names no such bucket under [keyvalue] shared.
-var ErrNoSuchBucket = errors.New("no such bucket; name it in the step's manifest, [keyvalue] shared")
+// ErrNoSuchBucket says that the manifest names no such bucket under [keyvalue] shared. The error that wraps it says which.
+var ErrNoSuchBucket = errors.New("there is no such bucket; name it in the step's manifest, [keyvalue] shared")
 
 // ErrAccessDenied says that the manifest does not grant it.
-var ErrAccessDenied = errors.New("access to the bucket is denied; grant `keyvalue` in the step's manifest")
+var ErrAccessDenied = errors.New("access is denied; grant `keyvalue` in the step's manifest")
 
 // Bucket is a set of keys with their values.
 //
@@ -23,7 +23,10 @@ var ErrAccessDenied = errors.New("access to the bucket is denied; grant `keyvalu
 // locks, and keep what many sagas touch at once in many keys rather than in one.
 //
 // A bucket may be kept in a package-level variable: in each call it is that call's.
-type Bucket struct{ handle host.Bucket }
+type Bucket struct {
+	name   string
+	handle host.Bucket
+}
 
 // Own is the step's own bucket: no other step sees it.
 func Own() (Bucket, error) { return open("") }
@@ -33,13 +36,14 @@ func Shared(name string) (Bucket, error) { return open(name) }
 
 func open(name string) (Bucket, error) {
 	handle, fault := host.OpenBucket(name)
-	return Bucket{handle}, wrap(fault)
+	bucket := Bucket{name, handle}
+	return bucket, bucket.wrap(fault)
 }
 
 // Get is the bytes under key; false if it has no value.
 func (b Bucket) Get(key string) ([]byte, bool, error) {
 	value, found, fault := b.handle.Get(key)
-	return value, found, wrap(fault)
+	return value, found, b.wrap(fault)
 }
 
 // GetJSON reads the value under key into target, as the body of a step is read; false, and target as it was, if key has none.
@@ -56,7 +60,7 @@ func (b Bucket) GetJSON(key string, target any) (bool, error) {
 
 // Set puts bytes under key.
 func (b Bucket) Set(key string, value []byte) error {
-	return wrap(b.handle.Set(key, value))
+	return b.wrap(b.handle.Set(key, value))
 }
 
 // SetJSON puts a value under key, written as JSON.
@@ -70,13 +74,13 @@ func (b Bucket) SetJSON(key string, value any) error {
 
 // Delete takes key away; nothing happens if it is not there.
 func (b Bucket) Delete(key string) error {
-	return wrap(b.handle.Delete(key))
+	return b.wrap(b.handle.Delete(key))
 }
 
 // Exists says whether key has a value.
 func (b Bucket) Exists(key string) (bool, error) {
 	found, fault := b.handle.Exists(key)
-	return found, wrap(fault)
+	return found, b.wrap(fault)
 }
 
 // Keys is all keys, in byte order. It reads page after page: for buckets that stay small.
@@ -100,18 +104,24 @@ func (b Bucket) Keys() ([]string, error) {
 // cursor.
 func (b Bucket) KeysPage(cursor *string) ([]string, *string, error) {
 	page, next, fault := b.handle.Keys(cursor)
-	return page, next, wrap(fault)
+	return page, next, b.wrap(fault)
 }
 
-func wrap(fault *host.Fault) error {
-	switch {
-	case fault == nil:
+// wrap says of which bucket a fault is.
+func (b Bucket) wrap(fault *host.Fault) error {
+	if fault == nil {
 		return nil
-	case fault.Kind == host.NoSuchBucket:
-		return ErrNoSuchBucket
-	case fault.Kind == host.AccessDenied:
-		return ErrAccessDenied
+	}
+	whose := "the step's own bucket"
+	if b.name != "" {
+		whose = fmt.Sprintf("the bucket %q", b.name)
+	}
+	switch fault.Kind {
+	case host.NoSuchBucket:
+		return fmt.Errorf("%s: %w", whose, ErrNoSuchBucket)
+	case host.AccessDenied:
+		return fmt.Errorf("%s: %w", whose, ErrAccessDenied)
 	default:
-		return fmt.Errorf("key-value store: %s", fault.Text)
+		return fmt.Errorf("%s: key-value store: %s", whose, fault.Text)
 	}
 }

@@ -13,9 +13,8 @@ import (
 
 // Order is what of the body this step reads. Members it does not name go on to the next step untouched.
 type Order struct {
-	Item saga.ID `json:"item"`
-	// A pointer, so that an order without a quantity is told from an order of nothing.
-	Quantity *uint64 `json:"quantity"`
+	Item     saga.ID `json:"item" saga:"required"`
+	Quantity uint64  `json:"quantity" saga:"required"`
 }
 
 // Reserved is what was taken out: handed back to compensate, whatever later steps make of the body.
@@ -25,10 +24,6 @@ type Reserved struct {
 }
 
 func handle(_ *saga.Context, order Order) (*saga.Result, error) {
-	if order.Quantity == nil {
-		return nil, saga.Rejected(saga.InvalidBody, "an order has a quantity")
-	}
-	quantity := *order.Quantity
 	stocks, err := keyvalue.Own()
 	if err != nil {
 		return nil, err
@@ -42,13 +37,13 @@ func handle(_ *saga.Context, order Order) (*saga.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if stock < quantity {
-		return nil, saga.Rejected("out-of-stock", "%d of %s are asked, %d are there", quantity, order.Item, stock)
+	if stock < order.Quantity {
+		return nil, saga.Rejected("out-of-stock", "%d of %s are asked, %d are there", order.Quantity, order.Item, stock)
 	}
-	if err := stocks.SetJSON(key, stock-quantity); err != nil {
+	if err := stocks.SetJSON(key, stock-order.Quantity); err != nil {
 		return nil, err
 	}
-	return saga.Unchanged().WithCompensation(Reserved{Key: key, Quantity: quantity}), nil
+	return saga.Unchanged().WithCompensation(Reserved{Key: key, Quantity: order.Quantity}), nil
 }
 
 func compensate(_ *saga.Context, _ Order, reserved *Reserved) (*saga.Result, error) {

@@ -1,6 +1,6 @@
 // Package jsontext reads and writes JSON the same way wherever a step meets it: bodies, compensation logs, key-values,
 // events. It is encoding/json, without what would change a message that only passes through: numbers in an any keep their
-// digits, names of members are compared exactly, and < stays <.
+// digits, names of members are compared exactly, and < stays <. A field with the tag saga:"required" must be there.
 package jsontext
 
 import (
@@ -13,7 +13,11 @@ import (
 
 // Read one JSON text into target.
 func Read(text string, target any) error {
-	decoder := json.NewDecoder(strings.NewReader(exactKeys(text, target)))
+	text, err := exactly(text, target)
+	if err != nil {
+		return err
+	}
+	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(target); err != nil {
 		if errors.Is(err, io.EOF) {

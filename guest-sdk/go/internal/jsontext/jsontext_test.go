@@ -29,6 +29,54 @@ func TestNamesOfMembersAreComparedExactly(t *testing.T) {
 	}
 }
 
+type line struct {
+	Sku   string `json:"sku" saga:"required"`
+	Count *int   `json:"count"`
+}
+
+type bill struct {
+	Number string          `json:"number" saga:"required"`
+	Lines  []line          `json:"lines"`
+	Named  map[string]line `json:"named"`
+	First  *line           `json:"first"`
+	Total  line            `json:"total,omitzero"`
+}
+
+func TestARequiredMemberMustBeThere(t *testing.T) {
+	for text, place := range map[string]string{
+		`{}`:              "/number",
+		`{"Number":"1"}`:  "/number",
+		`{"number":null}`: "/number",
+		`null`:            "/number",
+		`{"number":"1","lines":[{"sku":"a"},{}]}`:  "/lines/1/sku",
+		`{"number":"1","named":{"x":{"count":1}}}`: "/named/x/sku",
+		`{"number":"1","first":{}}`:                "/first/sku",
+		`{"number":"1","total":{}}`:                "/total/sku",
+	} {
+		err := Read(text, new(bill))
+		if want := place + " is missing, and it is required"; err == nil || err.Error() != want {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for _, text := range []string{`{"number":"","first":null}`, `{"number":"1","number":"2"}`} {
+		if err := Read(text, new(bill)); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	var read *bill
+	if err := Read(`null`, &read); err != nil || read != nil {
+		t.Errorf("a pointer may be null: %v, %v", read, err)
+	}
+}
+
+func TestOfAMemberThatStandsTwiceTheLastOneIsRead(t *testing.T) {
+	var got bill
+	err := Read(`{"first":{"sku":"a","count":1},"number":1,"number":"2","first":{"sku":"b"}}`, &got)
+	if err != nil || got.Number != "2" || got.First.Sku != "b" || got.First.Count != nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestNumbersInAnAnyKeepTheirDigits(t *testing.T) {
 	var got any
 	if err := Read(` {"n": 9007199254740993, "d": 0.10, "h": "<&>"} `, &got); err != nil {

@@ -8,6 +8,9 @@ func (s Span) of(text string) string { return text[s.Start:s.End] }
 // Of is the part of the text that the span names.
 func (s Span) Of(text string) string { return s.of(text) }
 
+// Behind is the same place in a text that has this one begin at start.
+func (s Span) Behind(start int) Span { return Span{start + s.Start, start + s.End} }
+
 // Member is one "key": value; Start is where the key's opening quote stands, KeyEnd is behind the closing one.
 type Member struct {
 	Start, KeyEnd int
