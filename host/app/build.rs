@@ -26,9 +26,20 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let root = variable("CARGO_MANIFEST_DIR")?.join("../..").canonicalize().map_err(|error| error.to_string())?;
     let out = variable("OUT_DIR")?;
-    for watched in
-        ["plugins", "guest-sdk/rust", "guest-sdk/go", "guest-sdk/python", "wit", "Cargo.toml", "rust-toolchain.toml"]
-    {
+    for watched in [
+        "plugins",
+        "guest-sdk/rust",
+        "guest-sdk/go",
+        "guest-sdk/python",
+        // Not the whole folder: Maven writes into it.
+        "guest-sdk/java/src/main",
+        "guest-sdk/java/template",
+        "guest-sdk/java/pom.xml",
+        "guest-sdk/java/README.md",
+        "wit",
+        "Cargo.toml",
+        "rust-toolchain.toml",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
@@ -56,6 +67,8 @@ fn run() -> Result<(), String> {
         &root.join("guest-sdk/python/template"),
         &["py", "toml", "md", "in", "gitignore"],
     )?;
+    list_texts(&mut code, "JAVA_SDK", &root.join("guest-sdk/java"), &["java", "xml", "md"])?;
+    list_texts(&mut code, "JAVA_TEMPLATE", &root.join("guest-sdk/java/template"), &["toml", "md", "in", "gitignore"])?;
     list_texts(&mut code, "CONTRACT", &root.join("wit"), &["wit"])?;
     write_if_changed(&out.join("embedded.rs"), code.as_bytes())
 }
@@ -186,7 +199,9 @@ fn collect(root: &Path, folder: &Path, kinds: &[&str], files: &mut BTreeMap<Stri
     for path in entries(folder)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
-            if !matches!(name.as_str(), "target" | "template" | "tests" | "examples" | "benches") {
+            // The tests of an SDK are not for its users; those of a template are.
+            let is_test_of_sdk = name == "test" && !root.ends_with("template");
+            if !is_test_of_sdk && !matches!(name.as_str(), "target" | "template" | "tests" | "examples" | "benches") {
                 collect(root, &path, kinds, files)?;
             }
             continue;

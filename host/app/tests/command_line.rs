@@ -135,6 +135,24 @@ fn usage_errors_end_with_2_and_name_the_cure() {
 }
 
 #[test]
+fn a_project_in_java_is_written_and_its_build_is_left_to_maven() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = saga(&["new", "shop.gifts.wrap", "--lang", "java"]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(status(&output), 0, "{}", err(&output));
+    for words in ["src/main/java/shop/gifts/WrapStep.java", "sdk/saga-step/pom.xml install", "mvn -q -B package"] {
+        assert!(out(&output).contains(words), "{words} is missing in\n{}", out(&output));
+    }
+    let project = folder.path().join("shop-gifts-wrap");
+    for arguments in [&["build"][..], &["build", "--profile", "dev"]] {
+        let output = saga(arguments).current_dir(&project).output().unwrap();
+        assert_eq!(status(&output), 2, "{}", err(&output));
+        for words in ["shop.gifts.wrap is a remote step", "mvn -q -B package", "copy shop.gifts.wrap.toml"] {
+            assert!(err(&output).contains(words), "{words} is missing in\n{}", err(&output));
+        }
+    }
+}
+
+#[test]
 fn a_listener_for_other_machines_needs_a_token() {
     let folder = tempfile::tempdir().unwrap();
     let output = saga(&["run"]).env("SAGA_LISTEN", "0.0.0.0:0").current_dir(folder.path()).output().unwrap();

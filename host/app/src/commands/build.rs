@@ -12,7 +12,7 @@ use clap::Args;
 use host_core::id::StepAddress;
 use host_core::manifest::Manifest;
 
-use super::language::Language;
+use super::language::{JAVA_BUILD, JAVA_INSTALL, Language};
 use crate::exit::{Exit, Stop};
 use crate::terminal::{bytes, note, say};
 
@@ -61,6 +61,9 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
 
 /// The component of the project, by the tools of its language.
 fn compile(project: &Project, profile: Option<&str>) -> anyhow::Result<Vec<u8>> {
+    if project.language == Language::Java {
+        return Err(is_remote(project).into());
+    }
     if project.language != Language::Rust && profile.is_some() {
         let message = format!("--profile is cargo's; {} has no profiles, leave it out", project.language.name());
         return Err(Stop::usage(message).into());
@@ -69,8 +72,20 @@ fn compile(project: &Project, profile: Option<&str>) -> anyhow::Result<Vec<u8>> 
         Language::Rust => rust::compile(project, profile.unwrap_or("release")),
         Language::Go => go::compile(project),
         Language::Python => python::compile(project),
+        Language::Java => Err(is_remote(project).into()),
         Language::Js => Err(project.language.comes_later().into()),
     }
+}
+
+/// A worker is no component: nothing of it goes to the host but its manifest.
+fn is_remote(project: &Project) -> Stop {
+    Stop::usage(format!(
+        "{address} is a remote step: it runs in a worker, which Maven builds, and is no component\n\
+         once:   {JAVA_INSTALL}\n\
+         build:  {JAVA_BUILD}\n\
+         serve:  copy {address}.toml into the host's plugins folder and start the worker, as README.md tells",
+        address = project.address
+    ))
 }
 
 /// A folder with what its language's tools ask for and one manifest, whose name is the step's address.
@@ -99,7 +114,8 @@ impl Project {
             return Err(Stop::usage(format!("{} is no project of one step: {hint}", dir.display())).into());
         };
         let Some(language) = Language::of_project(dir) else {
-            let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod, one in Python a step.py; there is none of them";
+            let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod, one in Python a step.py, one in Java a \
+                        pom.xml; there is none of them";
             return Err(Stop::usage(format!("{} cannot be built: {hint}", dir.display())).into());
         };
         Ok(Self { dir: dir.to_owned(), address, manifest, language })

@@ -4,14 +4,23 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::embedded::{EmbeddedText, GO_SDK, GO_TEMPLATE, PYTHON_SDK, PYTHON_TEMPLATE, SDK, TEMPLATE};
+use crate::embedded::{
+    EmbeddedText, GO_SDK, GO_TEMPLATE, JAVA_SDK, JAVA_TEMPLATE, PYTHON_SDK, PYTHON_TEMPLATE, SDK, TEMPLATE,
+};
 use crate::exit::Stop;
+
+/// Puts the library of a project in Java where Maven looks for it, once.
+pub const JAVA_INSTALL: &str = "mvn -q -B -f sdk/saga-step/pom.xml install -DskipTests";
+/// Builds and tests a worker in Java.
+pub const JAVA_BUILD: &str = "mvn -q -B package";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Language {
     Rust,
     Python,
     Go,
+    /// A remote step: a worker of its own, not a component.
+    Java,
     Js,
 }
 
@@ -23,8 +32,8 @@ pub struct Kit {
     pub sdk_folder: &'static str,
     /// The file with the two functions.
     pub step_file: &'static str,
-    /// What runs the step's tests.
-    pub test_command: &'static str,
+    /// What runs the step's tests and builds it, in order.
+    pub commands: &'static [&'static str],
 }
 
 impl Language {
@@ -37,6 +46,8 @@ impl Language {
             Some(Language::Go)
         } else if has("pyproject.toml") || has("step.py") {
             Some(Language::Python)
+        } else if has("pom.xml") {
+            Some(Language::Java)
         } else {
             None
         }
@@ -47,6 +58,7 @@ impl Language {
             Language::Rust => "Rust",
             Language::Python => "Python",
             Language::Go => "Go",
+            Language::Java => "Java",
             Language::Js => "JavaScript",
         }
     }
@@ -58,14 +70,14 @@ impl Language {
                 sdk: SDK,
                 sdk_folder: "sdk/saga-step",
                 step_file: "src/lib.rs",
-                test_command: "cargo test",
+                commands: &["cargo test", "saga build"],
             }),
             Language::Go => Ok(Kit {
                 template: GO_TEMPLATE,
                 sdk: GO_SDK,
                 sdk_folder: "sdk/saga",
                 step_file: "step.go",
-                test_command: "go test",
+                commands: &["go test", "saga build"],
             }),
             Language::Python => Ok(Kit {
                 template: PYTHON_TEMPLATE,
@@ -73,7 +85,14 @@ impl Language {
                 // Where `import saga_step` finds it, in tests as in the component.
                 sdk_folder: "saga_step",
                 step_file: "step.py",
-                test_command: "python3 -m unittest",
+                commands: &["python3 -m unittest", "saga build"],
+            }),
+            Language::Java => Ok(Kit {
+                template: JAVA_TEMPLATE,
+                sdk: JAVA_SDK,
+                sdk_folder: "sdk/saga-step",
+                step_file: "src/main/java/{{folder}}/{{class}}.java",
+                commands: &[JAVA_INSTALL, JAVA_BUILD],
             }),
             Language::Js => Err(self.comes_later()),
         }
@@ -82,7 +101,7 @@ impl Language {
     pub fn comes_later(self) -> Stop {
         let name = self.name();
         Stop::usage(format!(
-            "steps in {name} come with a later version of saga; this one knows --lang rust, go and python"
+            "steps in {name} come with a later version of saga; this one knows --lang rust, go, python and java"
         ))
     }
 }

@@ -1,11 +1,14 @@
 //! `saga new`: begin a project for one step.
 
+mod names;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
 use host_core::id::StepAddress;
 
+use self::names::Names;
 use super::language::{Kit, Language};
 use crate::embedded::EmbeddedText;
 use crate::exit::{Exit, Stop};
@@ -17,10 +20,11 @@ Examples:
   saga new shop.billing.payment                   writes ./shop-billing-payment
   saga new shop.billing.payment --lang go
   saga new shop.billing.payment --lang python
+  saga new shop.billing.payment --lang java       a remote step: a worker that Maven builds
   saga new shop.billing.payment --dir payment
 
 Then change src/lib.rs, step.go or step.py, run its tests with `cargo test`, `go test` or `python3 -m unittest`, and
-compile it with `saga build`.")]
+compile it with `saga build`. What to do with a worker in Java stands in its README.md.")]
 pub struct Options {
     /// Address of the step: domain.subdomain.service.
     pub address: StepAddress,
@@ -36,31 +40,30 @@ pub struct Options {
 
 pub fn run(options: &Options) -> anyhow::Result<Exit> {
     let kit = options.lang.kit()?;
-    let crate_name = options.address.as_str().replace('.', "-");
-    let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(&crate_name));
-    write_project(&dir, &kit, &options.address, &crate_name)?;
+    let names = Names::of(&options.address);
+    let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(&names.package));
+    write_project(&dir, &kit, &names)?;
     say(format_args!(
         "wrote {dir}\n  the step            {}: `handle` and `compensate`\n  what it may do      {}.toml\n\n\
-         next:  cd {dir}  ·  {}  ·  saga build",
-        kit.step_file,
+         next:  cd {dir}  ·  {}",
+        names.fill(kit.step_file),
         options.address,
-        kit.test_command,
+        kit.commands.join("  ·  "),
         dir = dir.display()
     ))?;
     Ok(Exit::Success)
 }
 
 /// All of it or nothing that was there before: an existing folder with files in it is left alone.
-fn write_project(dir: &Path, kit: &Kit, address: &StepAddress, crate_name: &str) -> anyhow::Result<()> {
+fn write_project(dir: &Path, kit: &Kit, names: &Names) -> anyhow::Result<()> {
     let is_taken = std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) || dir.is_file();
     if is_taken {
         let message = format!("{} exists and is not empty; name another folder with --dir", dir.display());
         return Err(Stop::usage(message).into());
     }
-    let fill = |text: &str| text.replace("{{address}}", address.as_str()).replace("{{crate}}", crate_name);
     for file in kit.template {
-        let path = fill(file.path);
-        write(&dir.join(path.strip_suffix(".in").unwrap_or(&path)), &fill(file.text))?;
+        let path = names.fill(file.path);
+        write(&dir.join(path.strip_suffix(".in").unwrap_or(&path)), &names.fill(file.text))?;
     }
     for EmbeddedText { path, text } in kit.sdk {
         write(&dir.join(kit.sdk_folder).join(path), text)?;
@@ -91,11 +94,22 @@ mod tests {
         let rust = ["Cargo.toml", "src/lib.rs", "sdk/saga-step/Cargo.toml", "sdk/saga-step/wit/saga-step.wit"];
         let go = ["go.mod", "step.go", "step_test.go", "sdk/saga/go.mod", "sdk/saga/wit/saga-step.wit"];
         let python = ["pyproject.toml", "step.py", "test_step.py", "saga_step/__init__.py", "saga_step/py.typed"];
-        for (language, files) in [(Language::Rust, &rust[..]), (Language::Go, &go[..]), (Language::Python, &python[..])]
-        {
+        let java = [
+            "pom.xml",
+            "src/main/java/shop/billing/PaymentStep.java",
+            "src/test/java/shop/billing/PaymentStepTest.java",
+            "sdk/saga-step/pom.xml",
+            "sdk/saga-step/src/main/java/step/saga/Step.java",
+        ];
+        for (language, files) in [
+            (Language::Rust, &rust[..]),
+            (Language::Go, &go[..]),
+            (Language::Python, &python[..]),
+            (Language::Java, &java[..]),
+        ] {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let dir = folder.path().join("payment");
-            write_project(&dir, &kit(language), &address(), "shop-billing-payment").expect("an empty place");
+            write_project(&dir, &kit(language), &Names::of(&address())).expect("an empty place");
             for path in files.iter().chain(&["README.md", "shop.billing.payment.toml"]) {
                 let text = std::fs::read_to_string(dir.join(path)).expect(path);
                 let is_of_sdk = path.starts_with("sdk/") || path.starts_with("saga_step/");
@@ -111,8 +125,8 @@ mod tests {
     fn a_folder_with_files_is_left_alone() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("mine"), "x").expect("writing");
-        let error =
-            write_project(folder.path(), &kit(Language::Rust), &address(), "x").expect_err("the folder is taken");
+        let error = write_project(folder.path(), &kit(Language::Rust), &Names::of(&address()));
+        let error = error.expect_err("the folder is taken");
         assert_eq!(crate::exit::of_error(&error), Exit::Usage);
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
     }
