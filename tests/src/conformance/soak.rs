@@ -20,7 +20,7 @@ const CALLS_PER_GREAT_ONE: u64 = 250;
 const GREAT_PADDING_BYTES: usize = (1 << 20) - 100;
 /// An instance whose memory passed half its limit would be replaced; this one must live.
 const MEMORY_BYTES_MAX: usize = 512 << 20;
-/// What each call may add once memory has its size: CPython keeps some ninety bytes, the others nothing.
+/// What each call may add once memory has its size: CPython keeps some sixty bytes, the others none.
 const GROWTH_BYTES_PER_CALL_MAX: u64 = 128;
 /// Growth that is no trend: one step in which a heap grows.
 const GROWTH_BYTES_FREE: u64 = 4 << 20;

@@ -1,9 +1,11 @@
 package jsontext
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,27 +14,33 @@ import (
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
+// Deeper than this encoding/json reads nothing, so there is nothing to be done either.
+const depthMax = 10_000
+
 // exactly makes the text one that encoding/json reads as every other reader of the message does. It takes those members
 // out that encoding/json would take for a field because their name differs from it in case only: they are other members,
 // and go on untouched. Of a member that stands twice the last one is left: encoding/json would mix both. And it answers
 // an error for a required member that is not there.
+//
+// It goes through the text once, however deep it is. The text need not be JSON: encoding/json says so afterwards.
 func exactly(text string, target any) (string, error) {
 	kind := reflect.TypeOf(target)
-	value := splice.Value(text, 0)
-	if kind == nil || kind.Kind() != reflect.Pointer || value.Start >= value.End {
+	if kind == nil || kind.Kind() != reflect.Pointer {
 		return text, nil
 	}
-	var out strings.Builder
-	at := 0
-	reader := exactReader{text, func(from, to int) {
-		out.WriteString(text[at:from])
-		at = to
-	}}
-	if missing := reader.walk(value, kind.Elem()); missing != nil {
+	reader := exactReader{text: text, known: make(map[reflect.Type]map[string]field)}
+	if _, missing := reader.walk(0, kind.Elem(), 0); missing != nil {
 		return "", missing
 	}
-	if at == 0 {
+	if len(reader.drops) == 0 {
 		return text, nil
+	}
+	slices.SortFunc(reader.drops, func(a, b splice.Span) int { return a.Start - b.Start })
+	var out strings.Builder
+	at := 0
+	for _, drop := range reader.drops {
+		out.WriteString(text[at:drop.Start])
+		at = drop.End
 	}
 	out.WriteString(text[at:])
 	return out.String(), nil
@@ -40,85 +48,111 @@ func exactly(text string, target any) (string, error) {
 
 type exactReader struct {
 	text string
-	// drop takes a part of the text out; the parts come in order.
-	drop func(from, to int)
+	// The parts that are to be taken out.
+	drops []splice.Span
+	known map[reflect.Type]map[string]field
 }
 
 // missing says where a required member is not.
-type missing struct{ place string }
+type missing struct{ names []string }
 
-func (m *missing) Error() string { return fmt.Sprintf("%s is missing, and it is required", m.place) }
+func (m *missing) Error() string {
+	slices.Reverse(m.names)
+	return fmt.Sprintf("/%s is missing, and it is required", strings.Join(m.names, "/"))
+}
 
 func (m *missing) below(name string) *missing {
 	if m != nil {
-		m.place = "/" + name + m.place
+		m.names = append(m.names, name)
 	}
 	return m
 }
 
-// walk goes through a value and its type side by side.
-func (r *exactReader) walk(value splice.Span, kind reflect.Type) *missing {
-	isNull := value.Of(r.text) == "null"
+// walk goes through the value at a place and its type side by side. It answers where the value ends.
+func (r *exactReader) walk(at int, kind reflect.Type, depth int) (end int, found *missing) {
+	value := splice.First(r.text, at)
+	if value == "" {
+		return len(r.text), nil
+	}
+	at = len(r.text) - len(value)
+	isNull := strings.HasPrefix(value, "null")
+	isPointer := kind.Kind() == reflect.Pointer
 	for kind.Kind() == reflect.Pointer {
-		if isNull {
-			return nil
-		}
 		kind = kind.Elem()
 	}
-	if value.Start >= value.End || !holdsStruct(kind, nil) {
-		return nil
-	}
-	inner := value.Of(r.text)
 	switch {
-	case (inner[0] == '{' || isNull) && kind.Kind() == reflect.Struct:
-		return r.walkStruct(value, kind)
-	case inner[0] == '{' && kind.Kind() == reflect.Map:
-		for _, member := range splice.Members(inner) {
-			if found := r.walk(member.Value.Behind(value.Start), kind.Elem()); found != nil {
-				return found.below(member.Key)
-			}
-		}
-	case inner[0] == '[' && (kind.Kind() == reflect.Slice || kind.Kind() == reflect.Array):
-		for index, element := range splice.Elements(inner) {
-			if found := r.walk(element.Behind(value.Start), kind.Elem()); found != nil {
-				return found.below(strconv.Itoa(index))
-			}
-		}
+	case depth > depthMax || isNull && isPointer || !holdsStruct(kind, nil):
+	case value[0] == '{' && kind.Kind() == reflect.Struct:
+		return r.walkStruct(at, kind, depth)
+	case isNull && kind.Kind() == reflect.Struct:
+		// encoding/json reads it as an object without members.
+		found = r.firstMissing(kind, nil)
+	case value[0] == '{' && kind.Kind() == reflect.Map:
+		end = splice.EachMember(r.text, at, func(member splice.Member) int {
+			end, missing := r.walk(member.Value.Start, kind.Elem(), depth+1)
+			found = cmp.Or(found, missing.below(member.Key))
+			return end
+		})
+		return end, found
+	case value[0] == '[' && (kind.Kind() == reflect.Slice || kind.Kind() == reflect.Array):
+		index := 0
+		end = splice.EachElement(r.text, at, func(start int) int {
+			end, missing := r.walk(start, kind.Elem(), depth+1)
+			found = cmp.Or(found, missing.below(strconv.Itoa(index)))
+			index++
+			return end
+		})
+		return end, found
 	}
-	return nil
+	return splice.Value(r.text, at).End, found
 }
 
-// walkStruct is walk for an object, or for a null, which encoding/json reads as an object without members.
-func (r *exactReader) walkStruct(value splice.Span, kind reflect.Type) *missing {
-	fields := fieldsOf(kind)
-	var members []splice.Member
-	if inner := value.Of(r.text); inner[0] == '{' {
-		members = splice.Members(inner)
-	}
-	last := make(map[string]int, len(members))
-	for index, member := range members {
-		last[member.Key] = index
-	}
-	for index, member := range members {
-		field, isField := fields[member.Key]
-		span := member.Value.Behind(value.Start)
-		switch {
-		case isField && last[member.Key] == index:
-			if found := r.walk(span, field.kind); found != nil {
-				return found.below(member.Key)
+// walkStruct is walk for an object that fills a struct.
+func (r *exactReader) walkStruct(at int, kind reflect.Type, depth int) (end int, found *missing) {
+	fields := r.fieldsOf(kind)
+	last := make(map[string]read, len(fields))
+	end = splice.EachMember(r.text, at, func(member splice.Member) int {
+		// Without its name it has an empty one, which no field has, so that commas need no care.
+		key := splice.Span{Start: member.Start + 1, End: member.KeyEnd - 1}
+		known, isField := fields[member.Key]
+		if !isField {
+			if resembles(fields, member.Key) {
+				r.drops = append(r.drops, key)
 			}
-		case isField || resembles(fields, member.Key):
-			// It gets an empty name, which no field has, so that commas need no care.
-			r.drop(value.Start+member.Start+1, value.Start+member.KeyEnd-1)
+			return splice.Value(r.text, member.Value.Start).End
 		}
-	}
+		if before, isThere := last[member.Key]; isThere {
+			r.drops = append(r.drops, before.key)
+		}
+		isNull := strings.HasPrefix(splice.First(r.text, member.Value.Start), "null")
+		end, missing := r.walk(member.Value.Start, known.kind, depth+1)
+		last[member.Key] = read{key, isNull, missing.below(member.Key)}
+		return end
+	})
+	return end, r.firstMissing(kind, last)
+}
+
+// read is what is known of a member: of one that stands twice, of the last.
+type read struct {
+	key    splice.Span
+	isNull bool
+	// What is missing in its value.
+	missing *missing
+}
+
+// firstMissing is the first required field that is not there, in the order of the type.
+func (r *exactReader) firstMissing(kind reflect.Type, members map[string]read) *missing {
+	fields := r.fieldsOf(kind)
 	for _, visible := range reflect.VisibleFields(kind) {
 		name, isField := nameOf(visible)
-		if !isField || !fields[name].isRequired {
+		if !isField {
 			continue
 		}
-		place, isThere := last[name]
-		if !isThere || members[place].Value.Behind(value.Start).Of(r.text) == "null" {
+		member, isThere := members[name]
+		if member.missing != nil {
+			return member.missing
+		}
+		if fields[name].isRequired && (!isThere || member.isNull) {
 			return (&missing{}).below(name)
 		}
 	}
@@ -151,13 +185,17 @@ type field struct {
 }
 
 // fieldsOf lists the names under which encoding/json fills a struct. Those of embedded structs count as its own.
-func fieldsOf(kind reflect.Type) map[string]field {
+func (r *exactReader) fieldsOf(kind reflect.Type) map[string]field {
+	if fields, known := r.known[kind]; known {
+		return fields
+	}
 	fields := make(map[string]field)
 	for _, visible := range reflect.VisibleFields(kind) {
 		if name, isField := nameOf(visible); isField {
 			fields[name] = field{visible.Type, visible.Tag.Get("saga") == "required"}
 		}
 	}
+	r.known[kind] = fields
 	return fields
 }
 

@@ -2,7 +2,9 @@ package jsontext
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 )
 
 type inner struct {
@@ -74,6 +76,43 @@ func TestOfAMemberThatStandsTwiceTheLastOneIsRead(t *testing.T) {
 	err := Read(`{"first":{"sku":"a","count":1},"number":1,"number":"2","first":{"sku":"b"}}`, &got)
 	if err != nil || got.Number != "2" || got.First.Sku != "b" || got.First.Count != nil {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+type chain struct {
+	Next  *chain  `json:"next"`
+	Names []chain `json:"names"`
+	Word  string  `json:"word" saga:"required"`
+}
+
+func TestATextThatIsNestedWithoutEndTakesNoTimeWithoutEnd(t *testing.T) {
+	text := strings.Repeat(`{"word":"","next":`, 100_000)
+	began := time.Now()
+	for _, text := range []string{text, text + "null" + strings.Repeat("}", 100_000), strings.Repeat("[", 1<<20)} {
+		var got []chain
+		if err := Read(text, &got); err == nil {
+			t.Errorf("%.20s was read", text)
+		}
+		var one chain
+		if err := Read(text, &one); err == nil {
+			t.Errorf("%.20s was read", text)
+		}
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestATextThatBreaksOffIsAnError(t *testing.T) {
+	whole := `{"word":"a","next":{"word":"b\"","Word":1},"names":[{"word":"c"},{"word":null,"word":"d"}]}`
+	var got chain
+	if err := Read(whole, &got); err != nil || len(got.Names) != 2 || got.Names[1].Word != "d" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for end := range whole {
+		if err := Read(whole[:end], new(chain)); err == nil {
+			t.Errorf("%s was read", whole[:end])
+		}
 	}
 }
 

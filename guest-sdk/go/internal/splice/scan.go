@@ -8,9 +8,6 @@ func (s Span) of(text string) string { return text[s.Start:s.End] }
 // Of is the part of the text that the span names.
 func (s Span) Of(text string) string { return s.of(text) }
 
-// Behind is the same place in a text that has this one begin at start.
-func (s Span) Behind(start int) Span { return Span{start + s.Start, start + s.End} }
-
 // Member is one "key": value; Start is where the key's opening quote stands, KeyEnd is behind the closing one.
 type Member struct {
 	Start, KeyEnd int
@@ -21,16 +18,29 @@ type Member struct {
 // Members lists the members of an object that begins with its brace.
 func Members(object string) []Member {
 	var found []Member
-	at := skipSpaces(object, 1)
-	for at < len(object) && object[at] == '"' {
-		keyEnd := stringEnd(object, at)
-		colon := skipSpaces(object, keyEnd)
-		value := Value(object, colon+1)
-		comma := skipSpaces(object, value.End)
-		found = append(found, Member{Start: at, KeyEnd: keyEnd, Key: Unquote(object[at:keyEnd]), Value: value})
-		at = skipSpaces(object, comma+1)
-	}
+	EachMember(object, 0, func(member Member) int {
+		member.Value = Value(object, member.Value.Start)
+		found = append(found, member)
+		return member.Value.End
+	})
 	return found
+}
+
+// EachMember calls work with each member of the object whose brace stands at a place. Of the member's value it knows
+// only a place before it: work answers where the value ends. The answer is the end of the object.
+func EachMember(text string, brace int, work func(member Member) (end int)) int {
+	at := skipSpaces(text, brace+1)
+	for at < len(text) && text[at] == '"' {
+		keyEnd := stringEnd(text, at)
+		start := min(skipSpaces(text, keyEnd)+1, len(text))
+		end := work(Member{Start: at, KeyEnd: keyEnd, Key: Unquote(text[at:keyEnd]), Value: Span{Start: start}})
+		at = skipSpaces(text, end)
+		if at >= len(text) || text[at] != ',' {
+			break
+		}
+		at = skipSpaces(text, at+1)
+	}
+	return min(at+1, len(text))
 }
 
 // Elements lists the elements of an array that begins with its bracket.
@@ -38,15 +48,30 @@ func Elements(array string) []Span { return elements(array) }
 
 func elements(array string) []Span {
 	var found []Span
-	at := skipSpaces(array, 1)
-	for at < len(array) && array[at] != ']' {
-		value := Value(array, at)
-		comma := skipSpaces(array, value.End)
+	EachElement(array, 0, func(start int) int {
+		value := Value(array, start)
 		found = append(found, value)
-		at = skipSpaces(array, comma+1)
-	}
+		return value.End
+	})
 	return found
 }
+
+// EachElement calls work with the place of each element of the array whose bracket stands at a place; work answers where
+// the element ends. The answer is the end of the array.
+func EachElement(text string, bracket int, work func(start int) (end int)) int {
+	at := skipSpaces(text, bracket+1)
+	for at < len(text) && text[at] != ']' {
+		at = skipSpaces(text, work(at))
+		if at >= len(text) || text[at] != ',' {
+			break
+		}
+		at = skipSpaces(text, at+1)
+	}
+	return min(at+1, len(text))
+}
+
+// First is the text from the first value at or after from.
+func First(text string, from int) string { return text[min(skipSpaces(text, from), len(text)):] }
 
 func skipSpaces(text string, from int) int {
 	at := from

@@ -196,6 +196,9 @@ func texts(text string, spans []Span) []string {
 
 // Unquote answers what a quoted text says.
 func Unquote(quoted string) string {
+	if len(quoted) < 2 {
+		return ""
+	}
 	inner := quoted[1 : len(quoted)-1]
 	if !strings.ContainsRune(inner, '\\') {
 		return inner
