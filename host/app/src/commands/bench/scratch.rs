@@ -40,7 +40,7 @@ impl Subject {
         };
         let bytes = std::fs::read(wasm).with_context(|| format!("reading {}", wasm.display()))?;
         let address = StepAddress::try_new("bench.steps.s1").context("an address of the bench")?;
-        let parsed = host_core::manifest::parse(address, &beside.display().to_string(), &manifest)?;
+        let parsed = host_runtime::manifest_beside(wasm, &address).map_err(|error| Stop::no(error.to_string()))?;
         let refused = |rejection| Stop::no(format!("{} would not be served: {rejection}", wasm.display()));
         let inspection = host_runtime::inspect(&bytes).map_err(refused)?;
         inspection.check_grants(&parsed).map_err(refused)?;
