@@ -2,6 +2,7 @@
 
 mod component;
 mod go;
+pub(super) mod js;
 mod rust;
 
 use std::path::{Path, PathBuf};
@@ -63,7 +64,8 @@ fn compile(project: &Project, profile: Option<&str>) -> anyhow::Result<Vec<u8>> 
     match project.language {
         Language::Rust => rust::compile(project, profile.unwrap_or("release")),
         Language::Go => go::compile(project),
-        Language::Python | Language::Js => Err(project.language.comes_later().into()),
+        Language::Js | Language::Ts => js::compile(project),
+        Language::Python => Err(project.language.comes_later().into()),
     }
 }
 
@@ -93,7 +95,7 @@ impl Project {
             return Err(Stop::usage(format!("{} is no project of one step: {hint}", dir.display())).into());
         };
         let Some(language) = Language::of_project(dir) else {
-            let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod; there is neither";
+            let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod, one in JavaScript a step.js; there is none";
             return Err(Stop::usage(format!("{} cannot be built: {hint}", dir.display())).into());
         };
         Ok(Self { dir: dir.to_owned(), address, manifest, language })
@@ -136,7 +138,7 @@ mod tests {
         };
         refused("exactly one file");
         std::fs::write(folder.path().join("a.b.c.toml"), "").expect("writing");
-        refused("there is neither");
+        refused("there is none");
         std::fs::write(folder.path().join("Cargo.toml"), "").expect("writing");
         assert_eq!(Project::find(folder.path()).expect("a project").address.as_str(), "a.b.c");
         std::fs::write(folder.path().join("a.b.d.toml"), "").expect("writing");

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::embedded::{EmbeddedText, GO_SDK, GO_TEMPLATE, SDK, TEMPLATE};
+use super::build::js::STEP_FILES;
+use crate::embedded::{EmbeddedText, GO_SDK, GO_TEMPLATE, JS_SDK, JS_TEMPLATE, SDK, TEMPLATE, TS_TEMPLATE};
 use crate::exit::Stop;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -13,6 +14,7 @@ pub enum Language {
     Python,
     Go,
     Js,
+    Ts,
 }
 
 /// What `saga new` writes for a language.
@@ -23,6 +25,8 @@ pub struct Kit {
     pub sdk_folder: &'static str,
     /// The file with the two functions.
     pub step_file: &'static str,
+    /// A link in the project that leads to the SDK, where the language's tools look for packages.
+    pub link: Option<&'static str>,
     /// What runs the step's tests.
     pub test_command: &'static str,
 }
@@ -36,7 +40,8 @@ impl Language {
         } else if has("go.mod") {
             Some(Language::Go)
         } else {
-            None
+            let step = STEP_FILES.iter().find(|name| has(name))?;
+            Some(if step.ends_with("ts") { Language::Ts } else { Language::Js })
         }
     }
 
@@ -46,6 +51,7 @@ impl Language {
             Language::Python => "Python",
             Language::Go => "Go",
             Language::Js => "JavaScript",
+            Language::Ts => "TypeScript",
         }
     }
 
@@ -56,6 +62,7 @@ impl Language {
                 sdk: SDK,
                 sdk_folder: "sdk/saga-step",
                 step_file: "src/lib.rs",
+                link: None,
                 test_command: "cargo test",
             }),
             Language::Go => Ok(Kit {
@@ -63,14 +70,28 @@ impl Language {
                 sdk: GO_SDK,
                 sdk_folder: "sdk/saga",
                 step_file: "step.go",
+                link: None,
                 test_command: "go test",
             }),
-            Language::Python | Language::Js => Err(self.comes_later()),
+            Language::Js => Ok(of_javascript(JS_TEMPLATE, "step.js")),
+            Language::Ts => Ok(of_javascript(TS_TEMPLATE, "step.ts")),
+            Language::Python => Err(self.comes_later()),
         }
     }
 
     pub fn comes_later(self) -> Stop {
         let name = self.name();
-        Stop::usage(format!("steps in {name} come with a later version of saga; this one knows --lang rust and go"))
+        Stop::usage(format!("steps in {name} come with a later version of saga; this one knows --lang rust, go, js and ts"))
+    }
+}
+
+fn of_javascript(template: &'static [EmbeddedText], step_file: &'static str) -> Kit {
+    Kit {
+        template,
+        sdk: JS_SDK,
+        sdk_folder: "sdk/saga-step",
+        step_file,
+        link: Some("node_modules/saga-step"),
+        test_command: "node --test",
     }
 }

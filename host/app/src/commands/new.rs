@@ -16,9 +16,11 @@ use crate::terminal::say;
 Examples:
   saga new shop.billing.payment                   writes ./shop-billing-payment
   saga new shop.billing.payment --lang go
+  saga new shop.billing.payment --lang ts
   saga new shop.billing.payment --dir payment
 
-Then change src/lib.rs or step.go, run its tests with `cargo test` or `go test`, and compile it with `saga build`.")]
+Then change src/lib.rs, step.go, step.js or step.ts, run its tests with `cargo test`, `go test` or `node --test`, and
+compile it with `saga build`.")]
 pub struct Options {
     /// Address of the step: domain.subdomain.service.
     pub address: StepAddress,
@@ -63,6 +65,20 @@ fn write_project(dir: &Path, kit: &Kit, address: &StepAddress, crate_name: &str)
     for EmbeddedText { path, text } in kit.sdk {
         write(&dir.join(kit.sdk_folder).join(path), text)?;
     }
+    kit.link.map_or(Ok(()), |link| lead_to_sdk(dir, link, kit.sdk_folder))
+}
+
+/// What `npm install` would make of the dependency on a folder; only links are made by it, too. Where the system gives
+/// none, the build finds the SDK all the same, and `npm install` makes it for the tests.
+fn lead_to_sdk(dir: &Path, link: &str, sdk_folder: &str) -> anyhow::Result<()> {
+    let path = dir.join(link);
+    let folder = path.parent().context("a link stands in a folder")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(Path::new("..").join(sdk_folder), &path)
+        .with_context(|| format!("linking {}", path.display()))?;
+    #[cfg(not(unix))]
+    let _ = sdk_folder;
     Ok(())
 }
 
@@ -88,13 +104,17 @@ mod tests {
     fn a_project_has_the_step_its_manifest_and_the_sdk_and_no_placeholder_is_left() {
         let rust = ["Cargo.toml", "src/lib.rs", "sdk/saga-step/Cargo.toml", "sdk/saga-step/wit/saga-step.wit"];
         let go = ["go.mod", "step.go", "step_test.go", "sdk/saga/go.mod", "sdk/saga/wit/saga-step.wit"];
-        for (language, files) in [(Language::Rust, &rust[..]), (Language::Go, &go[..])] {
+        let js = ["package.json", "step.js", "step.test.js", "sdk/saga-step/src/index.js", "node_modules/saga-step/package.json"];
+        let ts = ["package.json", "step.ts", "step.test.ts", "tsconfig.json", "sdk/saga-step/src/index.d.ts"];
+        let of_language =
+            [(Language::Rust, &rust[..]), (Language::Go, &go[..]), (Language::Js, &js[..]), (Language::Ts, &ts[..])];
+        for (language, files) in of_language {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let dir = folder.path().join("payment");
             write_project(&dir, &kit(language), &address(), "shop-billing-payment").expect("an empty place");
             for path in files.iter().chain(&["README.md", "shop.billing.payment.toml"]) {
                 let text = std::fs::read_to_string(dir.join(path)).expect(path);
-                assert!(path.starts_with("sdk") || !text.contains("{{"), "{path}");
+                assert!(path.contains("saga-step") || path.starts_with("sdk") || !text.contains("{{"), "{path}");
             }
             let manifest = std::fs::read_to_string(dir.join("shop.billing.payment.toml")).expect("a manifest");
             host_core::manifest::parse(address(), "manifest", &manifest).expect("the template's manifest is right");
