@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use saga_tests::artefacts::saga;
+use saga_tests::artefacts::{saga, target_dir};
 use saga_tests::tidy::tree::root;
 
 /// The page as a script: commands as they stand, and each file that the text before a block names, written.
@@ -40,6 +40,8 @@ fn follow(folder: &Path, page: &str, source: &str) -> String {
         .current_dir(folder)
         // No module is fetched: what is needed is in the project.
         .envs([("GOPROXY", "off"), ("GOFLAGS", "")])
+        // What is compiled once for all builds.
+        .env("SAGA_CACHE_DIR", target_dir().join("saga-cache"))
         .env("PATH", path)
         .output()
         .expect("bash can be started");
@@ -52,6 +54,16 @@ fn follow(folder: &Path, page: &str, source: &str) -> String {
 fn the_tutorial_for_go_ends_with_a_step_that_serves() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let told = follow(folder.path(), "docs/writing-steps-go.md", ".go");
+    for word in ["wrote shop-gifts-wrap", "good shop.gifts.wrap", "shop.gifts.wrap plain = 9"] {
+        assert!(told.contains(word), "{word} is missing in\n{told}");
+    }
+    assert!(folder.path().join("plugins/shop.gifts.wrap.wasm").is_file(), "it was not built into the plugins folder");
+}
+
+#[test]
+fn the_tutorial_for_javascript_ends_with_a_step_that_serves() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let told = follow(folder.path(), "docs/writing-steps-js.md", ".js");
     for word in ["wrote shop-gifts-wrap", "good shop.gifts.wrap", "shop.gifts.wrap plain = 9"] {
         assert!(told.contains(word), "{word} is missing in\n{told}");
     }

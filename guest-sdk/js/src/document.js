@@ -111,6 +111,10 @@ function partsOf(text, start) {
 
 function namesOf(pointer) {
   if (pointer === "") return [];
-  if (!pointer.startsWith("/")) throw new RangeError(`${pointer} is no JSON pointer: it begins with a slash, as in /lines/0`);
-  return pointer.slice(1).split("/").map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
+  if (!pointer.startsWith("/"))
+    throw new RangeError(`${pointer} is no JSON pointer: it begins with a slash, as in /lines/0`);
+  return pointer
+    .slice(1)
+    .split("/")
+    .map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
 }

@@ -18,7 +18,7 @@ export function write(value) {
   let text;
   try {
     text = JSON.stringify(value);
-  } catch (error) {
+  } catch (_error) {
     // A bigint is one reason; the slow way writes it, and finds the others.
     return writeExactly(value, 0);
   }

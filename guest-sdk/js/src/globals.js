@@ -17,11 +17,13 @@ export function installGlobals() {
 /** Lines go to the log of the step; while the module is loaded, which is at build time, to whoever builds it. */
 function consoleOf(builtin) {
   const print = builtin?.log?.bind(builtin) ?? (() => {});
-  const to = (write) => (...values) => {
-    const line = values.map(shown).join(" ");
-    if (isLoading) print(line);
-    else write(line, "console");
-  };
+  const to =
+    (write) =>
+    (...values) => {
+      const line = values.map(shown).join(" ");
+      if (isLoading) print(line);
+      else write(line, "console");
+    };
   const { trace, debug, info, warn, error } = log;
   return { log: to(info), info: to(info), warn: to(warn), error: to(error), debug: to(debug), trace: to(trace) };
 }
@@ -103,7 +105,9 @@ class Utf8Decoder {
   }
 
   decode(view = new Uint8Array()) {
-    const whole = ArrayBuffer.isView(view) ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength) : new Uint8Array(view);
+    const whole = ArrayBuffer.isView(view)
+      ? new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+      : new Uint8Array(view);
     const isMarked = whole[0] === 0xef && whole[1] === 0xbb && whole[2] === 0xbf;
     return decode(isMarked ? whole.subarray(3) : whole);
   }

@@ -73,9 +73,11 @@ export function list<T>(type: Type<T>): Type<T[]>;
 export function record<T>(type: Type<T>): Type<Record<string, T>>;
 export function object<M extends Record<string, Type<any>>>(
   types: M,
-): Type<{ [K in keyof M as M[K] extends Optional<any> ? never : K]: Infer<M[K]> } & {
-  [K in keyof M as M[K] extends Optional<any> ? K : never]?: Infer<M[K]>;
-}>;
+): Type<
+  { [K in keyof M as M[K] extends Optional<any> ? never : K]: Infer<M[K]> } & {
+    [K in keyof M as M[K] extends Optional<any> ? K : never]?: Infer<M[K]>;
+  }
+>;
 
 export type Direction = "handle" | "compensate";
 

@@ -103,7 +103,9 @@ class Bucket {
     const bucket = this.#name === "" ? "the step's own bucket" : `the bucket ${this.#name}`;
     switch (error?.tag) {
       case "no-such-store":
-        return new NoSuchBucket(`there is no shared bucket ${this.#name}; name it in the step's manifest, [keyvalue] shared`);
+        return new NoSuchBucket(
+          `there is no shared bucket ${this.#name}; name it in the step's manifest, [keyvalue] shared`,
+        );
       case "access-denied":
         return new AccessDenied(`access to ${bucket} is denied; grant \`keyvalue\` in the step's manifest`);
       case "other":
@@ -124,6 +126,9 @@ export function own() {
 /** A bucket that steps of one domain share. Each of them names it in its manifest: [keyvalue] shared = ["…"]. */
 export function shared(name) {
   let bucket = buckets.get(name);
-  if (bucket === undefined) buckets.set(name, (bucket = new Bucket(name)));
+  if (bucket === undefined) {
+    bucket = new Bucket(name);
+    buckets.set(name, bucket);
+  }
   return bucket;
 }

@@ -5,4 +5,3 @@ export const debug: Line;
 export const info: Line;
 export const warn: Line;
 export const error: Line;
-export {};

@@ -3,7 +3,10 @@
 
 import { host } from "#host";
 
-const line = (level) => (message, context = "step") => host().log(level, String(context), String(message));
+const line =
+  (level) =>
+  (message, context = "step") =>
+    host().log(level, String(context), String(message));
 
 export const trace = line("trace");
 export const debug = line("debug");

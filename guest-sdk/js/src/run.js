@@ -24,7 +24,9 @@ export function stepOf(module) {
   }
   for (const name of ["body", "compensationLog"]) {
     if (module[name] !== undefined && !(module[name] instanceof Type)) {
-      throw new TypeError(`what the step exports as ${name} is no type; write \`export const ${name} = object({ … })\``);
+      throw new TypeError(
+        `what the step exports as ${name} is no type; write \`export const ${name} = object({ … })\``,
+      );
     }
   }
   const { handle, compensate, body = json, compensationLog = json } = module;
@@ -51,7 +53,8 @@ function typed(type, text, code, words) {
   try {
     return type.parse(text);
   } catch (error) {
-    if (error instanceof TypeMismatch || error instanceof SyntaxError) throw new Rejected(code, `${words}: ${error.message}`);
+    if (error instanceof TypeMismatch || error instanceof SyntaxError)
+      throw new Rejected(code, `${words}: ${error.message}`);
     throw error;
   }
 }

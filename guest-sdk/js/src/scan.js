@@ -4,7 +4,7 @@
 const SPACES = /[ \t\n\r]*/y;
 const SCALAR = /[^,\]} \t\n\r]*/y;
 // The next bracket outside strings, or a whole string.
-const PARTS = /"[^"\\]*(?:\\[^][^"\\]*)*"|[[\]{}]/g;
+const PARTS = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}]/g;
 
 const QUOTE = 34;
 const COMMA = 44;

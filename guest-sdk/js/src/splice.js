@@ -24,7 +24,9 @@ function merged(raw, start, end, was, is) {
   if (kind === SCALAR || was.kind !== kind || is.kind !== kind) return is.text;
   // Written as this SDK would write it: then the parts need not be looked for in the text.
   const written = came === was.text;
-  return kind === OBJECT ? mergedObject(raw, start, end, was, is, written) : mergedArray(raw, start, end, was, is, written);
+  return kind === OBJECT
+    ? mergedObject(raw, start, end, was, is, written)
+    : mergedArray(raw, start, end, was, is, written);
 }
 
 // Members keep their place. Gone is what the type knew and no longer writes; new members follow at the end.
@@ -170,7 +172,9 @@ class TextNode {
   }
 
   members() {
-    return new Map(members(this.text, 0).map(({ key, start, end }) => [key, new TextNode(this.text.slice(start, end))]));
+    return new Map(
+      members(this.text, 0).map(({ key, start, end }) => [key, new TextNode(this.text.slice(start, end))]),
+    );
   }
 
   elements() {

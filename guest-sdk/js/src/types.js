@@ -101,7 +101,8 @@ export function optional(type) {
 
 /** What may be null, and is null then. */
 export function nullable(type) {
-  const read = (text, start, end, place) => (text.startsWith("null", start) ? null : type.read(text, start, end, place));
+  const read = (text, start, end, place) =>
+    text.startsWith("null", start) ? null : type.read(text, start, end, place);
   return new Type(`${type.expected}, or null`, read);
 }
 

@@ -11,7 +11,23 @@ import * as keyvalue from "saga-step/keyvalue";
 import * as log from "saga-step/log";
 import { TestHost } from "saga-step/testing";
 
-const { bigint, Decimal, decimal, document, done, Id, id, list, object, optional, Rejected, Retry, text, unchanged, Wait } = saga;
+const {
+  bigint,
+  Decimal,
+  decimal,
+  document,
+  done,
+  Id,
+  id,
+  list,
+  object,
+  optional,
+  Rejected,
+  Retry,
+  text,
+  unchanged,
+  Wait,
+} = saga;
 const compensate = saga.nothingToUndo;
 const order = object({ amount: decimal, account: optional(id), note: optional(text) });
 
@@ -22,19 +38,27 @@ function hostOf(handle, more = {}) {
 test("a body without a declared type is a plain object, and what was left alone keeps its digits", () => {
   const host = hostOf((_, body) => done({ ...body, note: "<paid> & é", left: undefined }));
   const run = host.handle(' {"z":9007199254740993123, "amount":12.10,"2":1,"1":2,"left":1,"__proto__":{"x":1.0}}');
-  assert.equal(run.done().body, ' {"z":9007199254740993123, "amount":12.10,"2":1,"1":2,"__proto__":{"x":1.0},"note":"<paid> & é"}');
+  assert.equal(
+    run.done().body,
+    ' {"z":9007199254740993123, "amount":12.10,"2":1,"1":2,"__proto__":{"x":1.0},"note":"<paid> & é"}',
+  );
 });
 
 test("a declared type reads decimals, bigints and ids, and writes back only what changed", () => {
   const body = object({ amount: decimal, count: bigint, account: id, lines: list(object({ n: bigint })) });
-  const host = hostOf((_, given) => {
-    given.amount = given.amount.plus("0.20");
-    given.count += 1n;
-    given.lines.push({ n: 2n ** 64n });
-    assert.ok(given.account.equals("42"));
-    return done(given);
-  }, { body });
-  const run = host.handle('{"amount":0.10,"Amount":true, "count":9007199254740993,"account":42,"lines":[{"n":1,"p":1.0}]}');
+  const host = hostOf(
+    (_, given) => {
+      given.amount = given.amount.plus("0.20");
+      given.count += 1n;
+      given.lines.push({ n: 2n ** 64n });
+      assert.ok(given.account.equals("42"));
+      return done(given);
+    },
+    { body },
+  );
+  const run = host.handle(
+    '{"amount":0.10,"Amount":true, "count":9007199254740993,"account":42,"lines":[{"n":1,"p":1.0}]}',
+  );
   assert.equal(
     run.done().body,
     '{"amount":0.30,"Amount":true, "count":9007199254740994,"account":42,"lines":[{"n":1,"p":1.0},{"n":18446744073709551616}]}',
@@ -61,7 +85,10 @@ test("what is thrown becomes an answer", () => {
     return host.handle("{}");
   };
   const cause = new Error("no route");
-  assert.match(run(new Error("asking the bank", { cause })).retry().reason, /^Error: asking the bank: Error: no route\n/);
+  assert.match(
+    run(new Error("asking the bank", { cause })).retry().reason,
+    /^Error: asking the bank: Error: no route\n/,
+  );
   const refused = run(new Error("above", { cause: new Rejected("no-money", "3 are missing", [3]) })).rejected();
   assert.deepEqual(refused, { code: "no-money", reason: "3 are missing", details: "[3]" });
   assert.deepEqual(run(new Retry("later", { afterMs: 1500 })).retry(), { reason: "later", afterMs: 1500 });
@@ -76,15 +103,27 @@ test("what is thrown becomes an answer", () => {
 
 test("an exception that nobody declared tells where it was thrown, and nothing of the SDK", () => {
   const deep = () => undefined.paper;
-  const reason = hostOf(() => deep()).handle("{}").retry().reason;
+  const reason = hostOf(() => deep())
+    .handle("{}")
+    .retry().reason;
   assert.match(reason, /^TypeError: .*paper/);
   assert.match(reason, /at deep \(.*step\.test\.js:\d+/);
   assert.doesNotMatch(reason, /run\.js/);
 });
 
 test("a step that answers nothing, or a promise, is told what to do", () => {
-  assert.match(hostOf(() => {}).handle("{}").retry().reason, /return done\(body\)/);
-  assert.match(hostOf(async () => unchanged()).handle("{}").retry().reason, /take `async` away/);
+  assert.match(
+    hostOf(() => {})
+      .handle("{}")
+      .retry().reason,
+    /return done\(body\)/,
+  );
+  assert.match(
+    hostOf(async () => unchanged())
+      .handle("{}")
+      .retry().reason,
+    /take `async` away/,
+  );
 });
 
 test("a module without its functions is told at once", () => {
@@ -123,7 +162,10 @@ test("keys come page by page, and a bucket that is not shared is refused", () =>
     const bucket = keyvalue.shared("orders");
     for (const key of ["é", "f", "b", "a", "c", "d"]) bucket.set(key, key);
     bucket.delete("d");
-    assert.deepEqual([bucket.has("d"), bucket.has("é"), bucket.get("é"), bucket.get("d")], [false, true, "é", undefined]);
+    assert.deepEqual(
+      [bucket.has("d"), bucket.has("é"), bucket.get("é"), bucket.get("d")],
+      [false, true, "é", undefined],
+    );
     assert.deepEqual(bucket.keys(), ["a", "b", "c", "f", "é"]);
     assert.throws(() => keyvalue.shared("strangers").get("a"), /no shared bucket strangers/);
     return unchanged();
@@ -134,12 +176,16 @@ test("keys come page by page, and a bucket that is not shared is refused", () =>
 
 test("what the manifest does not grant is refused", () => {
   const folder = mkdtempSync(join(tmpdir(), "saga-step-"));
-  const manifest = 'grants = ["keyvalue", # and\n  "events",\n]\n[events]\ntopics = ["a.b.d.in"]\n[config]\n"x" = \'#1\'\n';
+  const manifest =
+    'grants = ["keyvalue", # and\n  "events",\n]\n[events]\ntopics = ["a.b.d.in"]\n[config]\n"x" = \'#1\'\n';
   writeFileSync(join(folder, "shop.test.step.toml"), manifest);
   const host = hostOf(everything, { body: order }).manifestIn(folder);
   assert.equal(host.context.address, "shop.test.step");
   assert.match(host.handle({ amount: 1 }).retry().reason, /topic is refused: a.b.c.in is not among/);
-  const asked = hostOf(() => done(config.all())).manifestIn(folder).handle("{}").retry().reason;
+  const asked = hostOf(() => done(config.all()))
+    .manifestIn(folder)
+    .handle("{}")
+    .retry().reason;
   assert.match(asked, /not granted/);
 });
 
@@ -163,10 +209,21 @@ test("a document changes only what is set or deleted", () => {
 });
 
 test("numbers keep their digits", () => {
-  for (const digits of ["0", "12.10", "-0.50", "9007199254740993", "0.00000000000000000001", "-123456789012345678901.5"]) {
+  for (const digits of [
+    "0",
+    "12.10",
+    "-0.50",
+    "9007199254740993",
+    "0.00000000000000000001",
+    "-123456789012345678901.5",
+  ]) {
     assert.equal(String(new Decimal(digits)), digits);
   }
-  for (const [given, want] of [["1e3", "1000"], ["1.25E+1", "12.5"], ["5e-2", "0.05"]]) {
+  for (const [given, want] of [
+    ["1e3", "1000"],
+    ["1.25E+1", "12.5"],
+    ["5e-2", "0.05"],
+  ]) {
     assert.equal(String(new Decimal(given)), want);
   }
   for (const given of ["", "-", ".", ".5", "5.", "1_000", "+1", "--1", "1e", "1e99", "nan", "1".repeat(40), 0.1]) {

@@ -67,7 +67,8 @@ const stops = {
     deep(given.to);
   },
   context(given, context) {
-    const { globalId, useCase, useCaseVersion, address, position, direction, attempt, idempotencyKey, failure } = context;
+    const { globalId, useCase, useCaseVersion, address, position, direction, attempt, idempotencyKey, failure } =
+      context;
     const { deadline, signalled } = context;
     const fields = [globalId, useCase, useCaseVersion, address, position, direction, attempt, idempotencyKey];
     fields.push(deadline, signalled, context.header("trace"));
@@ -116,7 +117,7 @@ const acts = {
   },
   astray: (given) => events.emit(given.to, {}),
   log(given) {
-    for (const level of ["trace", "debug", "info", "warn", "error"]) log[level](given.to);
+    for (const write of [log.trace, log.debug, log.info, log.warn, log.error]) write(given.to);
   },
   chance(given) {
     given.note = `${Math.random()}:${crypto.randomUUID()}`;

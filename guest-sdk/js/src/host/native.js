@@ -3,7 +3,8 @@
 let world;
 
 export function host() {
-  if (world === undefined) throw new Error("there is no host here: call the step through TestHost of saga-step/testing");
+  if (world === undefined)
+    throw new Error("there is no host here: call the step through TestHost of saga-step/testing");
   return world;
 }
 

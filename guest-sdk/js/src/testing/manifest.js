@@ -9,7 +9,9 @@ const ADDRESSED = /^([a-z0-9][a-z0-9-]*\.){3}toml$/;
 export function readManifest(folder) {
   const names = readdirSync(folder).filter((name) => ADDRESSED.test(name));
   if (names.length !== 1) {
-    throw new Error(`${folder} must hold one <domain>.<subdomain>.<service>.toml, it holds ${names.join(", ") || "none"}`);
+    throw new Error(
+      `${folder} must hold one <domain>.<subdomain>.<service>.toml, it holds ${names.join(", ") || "none"}`,
+    );
   }
   const [name] = names;
   const text = readFileSync(join(folder, name), "utf8");
@@ -53,7 +55,8 @@ function take(found, table, key, value) {
   if (list) found[list] = JSON.parse(value.replace(/,\s*\]$/, "]"));
   if (table !== "config") return;
   const isLiteral = /^'.*'$/.test(value);
-  if (!isLiteral && !/^".*"$/.test(value)) throw new Error(`[config] ${key} must be a text, it is ${value}; put it in quotes`);
+  if (!isLiteral && !/^".*"$/.test(value))
+    throw new Error(`[config] ${key} must be a text, it is ${value}; put it in quotes`);
   found.config.set(key, isLiteral ? value.slice(1, -1) : JSON.parse(value));
 }
 

@@ -30,7 +30,7 @@ export class World {
 
   obey({ grants, config, shared, topics }) {
     for (const [key, text] of config) if (!this.config.has(key)) this.config.set(key, text);
-    shared.forEach((name) => this.bucket(name));
+    for (const name of shared) this.bucket(name);
     this.#grants = grants;
     this.#topics = topics;
   }

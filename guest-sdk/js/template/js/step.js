@@ -33,7 +33,7 @@ export function handle(context, order) {
 }
 
 // Undo what handle did, with what it left in the log. Called only if a later step turned the saga round.
-export function compensate(context, order, added = new Decimal(0)) {
+export function compensate(_context, order, added = new Decimal(0)) {
   keyvalue.own().set(`total/${order.account}`, totalOf(order.account).minus(added));
   return done(order);
 }

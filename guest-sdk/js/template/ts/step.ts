@@ -1,7 +1,19 @@
 // The saga step {{address}}: counts an account's orders, up to a limit, and takes an order off again.
 // Change it into what you need: the two functions are all there is.
 
-import { type Context, Decimal, decimal, done, type Done, type Id, id, type Infer, object, optional, Rejected } from "saga-step";
+import {
+  type Context,
+  Decimal,
+  decimal,
+  done,
+  type Done,
+  type Id,
+  id,
+  type Infer,
+  object,
+  optional,
+  Rejected,
+} from "saga-step";
 import * as config from "saga-step/config";
 import * as keyvalue from "saga-step/keyvalue";
 import * as log from "saga-step/log";
