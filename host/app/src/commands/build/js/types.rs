@@ -25,7 +25,7 @@ pub(super) fn without(path: &str, text: &str) -> Result<String, String> {
     let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, text, SourceType::ts().with_module(true)).parse();
     if let Some(mistake) = parsed.diagnostics.iter().next() {
-        let at = mistake.labels.as_ref().and_then(|labels| labels.first()).map_or(0, |label| label.offset());
+        let at = mistake.labels.as_ref().first().map_or(0, |label| label.offset());
         return Err(format!("{}: {}", place(path, text, at), mistake.message));
     }
     let mut eraser = Eraser { text, blanks: Blanks::default(), refused: None };
@@ -37,8 +37,8 @@ pub(super) fn without(path: &str, text: &str) -> Result<String, String> {
 }
 
 /// `step.ts:3:14`, as in a stack trace.
-fn place(path: &str, text: &str, at: usize) -> String {
-    let before = text.get(..at).unwrap_or(text);
+fn place(path: &str, text: &str, at: u32) -> String {
+    let before = text.get(..at as usize).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!("{path}:{line}:{column}")
@@ -47,12 +47,12 @@ fn place(path: &str, text: &str, at: usize) -> String {
 struct Eraser<'t> {
     text: &'t str,
     blanks: Blanks,
-    refused: Option<(usize, String)>,
+    refused: Option<(u32, String)>,
 }
 
 impl Eraser<'_> {
     fn refuse(&mut self, span: Span, words: &str) {
-        self.refused.get_or_insert_with(|| (span.start as usize, words.to_owned()));
+        self.refused.get_or_insert_with(|| (span.start, words.to_owned()));
     }
 
     fn text(&self, from: u32, to: u32) -> &str {
