@@ -2,6 +2,8 @@
 
 import { host } from "#host";
 
+import { faultOf } from "./fault.js";
+
 /** The text under key; undefined if the manifest does not have it. */
 export function get(key) {
   return told(() => host().configGet(key)) ?? undefined;
@@ -27,6 +29,7 @@ function told(ask) {
   try {
     return ask();
   } catch (error) {
-    throw error?.tag === undefined ? error : new Error(`reading the configuration: ${error.val}`);
+    const fault = faultOf(error);
+    throw fault?.tag === undefined ? error : new Error(`reading the configuration: ${fault.val}`);
   }
 }

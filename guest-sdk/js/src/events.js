@@ -2,6 +2,7 @@
 
 import { host } from "#host";
 import { mustWrite } from "./exact.js";
+import { faultOf } from "./fault.js";
 
 /** The topic is no valid name, or not among those the manifest allows. */
 export class TopicRefused extends Error {
@@ -28,8 +29,9 @@ function told(ask) {
   try {
     ask();
   } catch (error) {
-    if (error?.tag === "topic-refused") throw new TopicRefused(`the topic is refused: ${error.val}`);
-    if (error?.tag === "limit") throw new LimitExceeded(`the event is refused: ${error.val}`);
+    const fault = faultOf(error);
+    if (fault?.tag === "topic-refused") throw new TopicRefused(`the topic is refused: ${fault.val}`);
+    if (fault?.tag === "limit") throw new LimitExceeded(`the event is refused: ${fault.val}`);
     throw error;
   }
 }

@@ -3,6 +3,7 @@
 
 import { host } from "#host";
 import { mustWrite } from "./exact.js";
+import { faultOf } from "./fault.js";
 import { json } from "./types.js";
 import { decode, encode } from "./utf8.js";
 
@@ -101,7 +102,8 @@ class Bucket {
 
   #told(error) {
     const bucket = this.#name === "" ? "the step's own bucket" : `the bucket ${this.#name}`;
-    switch (error?.tag) {
+    const fault = faultOf(error);
+    switch (fault?.tag) {
       case "no-such-store":
         return new NoSuchBucket(
           `there is no shared bucket ${this.#name}; name it in the step's manifest, [keyvalue] shared`,
@@ -109,7 +111,7 @@ class Bucket {
       case "access-denied":
         return new AccessDenied(`access to ${bucket} is denied; grant \`keyvalue\` in the step's manifest`);
       case "other":
-        return new Error(`key-value store: ${error.val}`);
+        return new Error(`key-value store: ${fault.val}`);
       default:
         return error;
     }

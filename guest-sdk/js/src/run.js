@@ -107,10 +107,14 @@ function reasonOf(thrown) {
   return reason.length > REASON_MAX ? `${reason.slice(0, REASON_MAX)}…` : reason;
 }
 
-/** The frames of the author's own code: the words before them, and those of this SDK below, are left out. */
+// Where files of this SDK stand: in a component, and in a project.
+const OWN = /\(\/saga:|\/saga-step\/src\//;
+
+/** The frames of the author's own code: the words before them, and those of this SDK, are left out. */
 function traceOf(thrown) {
   if (typeof thrown?.stack !== "string") return "";
   const frames = thrown.stack.split("\n").filter((line) => /^\s*at /.test(line));
   const end = frames.findIndex((line) => /\bcall \(.*run\.js:\d/.test(line));
-  return (end < 0 ? frames : frames.slice(0, end)).map((line) => `    ${line.trim()}`).join("\n");
+  const own = (end < 0 ? frames : frames.slice(0, end)).filter((line) => !OWN.test(line));
+  return own.map((line) => `    ${line.trim()}`).join("\n");
 }

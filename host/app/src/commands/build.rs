@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use host_core::id::StepAddress;
+use host_core::manifest::Manifest;
 
 use super::language::Language;
 use crate::exit::{Exit, Stop};
@@ -40,7 +41,7 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     let wasm = compile(&project, options.profile.as_deref())?;
     let manifest = std::fs::read_to_string(&project.manifest)
         .with_context(|| format!("reading {}", project.manifest.display()))?;
-    check(&project, &wasm, &manifest)?;
+    check(&project, &wasm)?;
     let out = options.out.clone().unwrap_or_else(|| project.dir.join("dist"));
     std::fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
     // The manifest first: a host that sees the new step must not load it under the old grants.
@@ -100,15 +101,23 @@ impl Project {
         };
         Ok(Self { dir: dir.to_owned(), address, manifest, language })
     }
+
+    /// The manifest, read as a host reads it.
+    fn manifest(&self) -> anyhow::Result<Manifest> {
+        let text = std::fs::read_to_string(&self.manifest)
+            .with_context(|| format!("reading {}", self.manifest.display()))?;
+        let file = self.manifest.file_name().unwrap_or_default().to_string_lossy();
+        host_core::manifest::parse(self.address.clone(), &file, &text).map_err(|mistakes| {
+            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            Stop::no(lines.join("\n")).into()
+        })
+    }
 }
 
 /// What a host would refuse is told now.
-fn check(project: &Project, wasm: &[u8], manifest: &str) -> anyhow::Result<()> {
+fn check(project: &Project, wasm: &[u8]) -> anyhow::Result<()> {
+    let manifest = project.manifest()?;
     let file = project.manifest.file_name().unwrap_or_default().to_string_lossy();
-    let manifest = host_core::manifest::parse(project.address.clone(), &file, manifest).map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-        Stop::no(lines.join("\n"))
-    })?;
     let inspection = host_runtime::inspect(wasm).map_err(|rejection| Stop::no(rejection.to_string()))?;
     inspection.check_grants(&manifest).map_err(|rejection| Stop::no(format!("{file}: {rejection}")).into())
 }

@@ -1,6 +1,7 @@
 //! A step in JavaScript or TypeScript: `saga` alone makes the component. The modules are read and run once by the QuickJS
 //! that the binary carries, and what that then has in memory becomes the component. Neither Node nor npm is needed.
 
+mod absent;
 mod cache;
 mod exports;
 mod modules;
@@ -35,7 +36,7 @@ const PRELUDE: &str = "globalThis.wit = {};\n";
 pub(super) fn compile(project: &Project) -> anyhow::Result<Vec<u8>> {
     let step = step_file(&project.dir)?;
     note(format_args!("reading {} and what it imports", step.display()));
-    let runtime = runtime::linked()?;
+    let runtime = runtime::linked(&project.manifest()?.grants)?;
     let modules = Arc::new(ProjectModules::new(&project.dir)?);
     let entry = ENTRY.replace("STEP", &step.to_string_lossy());
     let script = Script { prelude: PRELUDE, text: &entry, path: ENTRY_PATH };

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use host_runtime::freeze::Modules;
 
 use super::package::{self, Package};
-use super::types;
+use super::{absent, types};
 use crate::embedded::{EmbeddedText, JS_SDK};
 
 const SDK_NAME: &str = "saga-step";
@@ -91,6 +91,9 @@ fn missing(specifier: &str) -> String {
 
 impl Modules for ProjectModules {
     fn resolve(&self, importer: &str, specifier: &str) -> Result<String, String> {
+        if let Some(path) = absent::path(specifier) {
+            return Ok(path);
+        }
         let found = match importer.strip_prefix(CARRIED) {
             Some(inside) => carried_import(inside, specifier),
             None => match self.in_files(importer, specifier) {
@@ -107,6 +110,9 @@ impl Modules for ProjectModules {
     }
 
     fn load(&self, path: &str) -> Result<String, String> {
+        if let Some(text) = absent::module(path) {
+            return Ok(text);
+        }
         if let Some(inside) = path.strip_prefix(CARRIED) {
             return carried(inside).map(|file| file.text.to_owned()).ok_or_else(|| format!("the SDK has no {inside}"));
         }
