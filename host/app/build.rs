@@ -26,7 +26,9 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let root = variable("CARGO_MANIFEST_DIR")?.join("../..").canonicalize().map_err(|error| error.to_string())?;
     let out = variable("OUT_DIR")?;
-    for watched in ["plugins", "guest-sdk/rust", "guest-sdk/go", "guest-sdk/js", "wit", "Cargo.toml", "rust-toolchain.toml"] {
+    for watched in
+        ["plugins", "guest-sdk/rust", "guest-sdk/go", "guest-sdk/js", "wit", "Cargo.toml", "rust-toolchain.toml"]
+    {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-changed=build.rs");

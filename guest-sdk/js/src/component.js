@@ -7,8 +7,10 @@ import { call, stepOf } from "./run.js";
 
 let isFresh = true;
 
+// Before the author's module is run, which is imported after this one.
+installGlobals();
+
 export function exported(module) {
-  installGlobals();
   const step = stepOf(module);
   const one = (context, body, log) => {
     beginCall();

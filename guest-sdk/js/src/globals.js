@@ -7,22 +7,19 @@ import { decode, encode } from "./utf8.js";
 
 export function installGlobals() {
   const own = (name, value) => Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
-  own("console", consoleOf(globalThis.console));
+  own("console", consoleOf());
   own("crypto", { getRandomValues, randomUUID });
   own("TextEncoder", Utf8Encoder);
   own("TextDecoder", Utf8Decoder);
   Math.random = chance;
 }
 
-/** Lines go to the log of the step; while the module is loaded, which is at build time, to whoever builds it. */
-function consoleOf(builtin) {
-  const print = builtin?.log?.bind(builtin) ?? (() => {});
+/** Lines go to the log of the step. While the module is loaded, at build time, there is none, and they are dropped. */
+function consoleOf() {
   const to =
     (write) =>
     (...values) => {
-      const line = values.map(shown).join(" ");
-      if (isLoading) print(line);
-      else write(line, "console");
+      if (!isLoading) write(values.map(shown).join(" "), "console");
     };
   const { trace, debug, info, warn, error } = log;
   return { log: to(info), info: to(info), warn: to(warn), error: to(error), debug: to(debug), trace: to(trace) };

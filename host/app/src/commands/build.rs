@@ -96,7 +96,8 @@ impl Project {
             return Err(Stop::usage(format!("{} is no project of one step: {hint}", dir.display())).into());
         };
         let Some(language) = Language::of_project(dir) else {
-            let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod, one in JavaScript a step.js; there is none";
+            let hint =
+                "a project in Rust has a Cargo.toml, one in Go a go.mod, one in JavaScript a step.js; there is none";
             return Err(Stop::usage(format!("{} cannot be built: {hint}", dir.display())).into());
         };
         Ok(Self { dir: dir.to_owned(), address, manifest, language })
@@ -104,8 +105,8 @@ impl Project {
 
     /// The manifest, read as a host reads it.
     fn manifest(&self) -> anyhow::Result<Manifest> {
-        let text = std::fs::read_to_string(&self.manifest)
-            .with_context(|| format!("reading {}", self.manifest.display()))?;
+        let text =
+            std::fs::read_to_string(&self.manifest).with_context(|| format!("reading {}", self.manifest.display()))?;
         let file = self.manifest.file_name().unwrap_or_default().to_string_lossy();
         host_core::manifest::parse(self.address.clone(), &file, &text).map_err(|mistakes| {
             let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();

@@ -81,7 +81,9 @@ impl Language {
 
     pub fn comes_later(self) -> Stop {
         let name = self.name();
-        Stop::usage(format!("steps in {name} come with a later version of saga; this one knows --lang rust, go, js and ts"))
+        Stop::usage(format!(
+            "steps in {name} come with a later version of saga; this one knows --lang rust, go, js and ts"
+        ))
     }
 }
 

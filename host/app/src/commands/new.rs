@@ -104,7 +104,13 @@ mod tests {
     fn a_project_has_the_step_its_manifest_and_the_sdk_and_no_placeholder_is_left() {
         let rust = ["Cargo.toml", "src/lib.rs", "sdk/saga-step/Cargo.toml", "sdk/saga-step/wit/saga-step.wit"];
         let go = ["go.mod", "step.go", "step_test.go", "sdk/saga/go.mod", "sdk/saga/wit/saga-step.wit"];
-        let js = ["package.json", "step.js", "step.test.js", "sdk/saga-step/src/index.js", "node_modules/saga-step/package.json"];
+        let js = [
+            "package.json",
+            "step.js",
+            "step.test.js",
+            "sdk/saga-step/src/index.js",
+            "node_modules/saga-step/package.json",
+        ];
         let ts = ["package.json", "step.ts", "step.test.ts", "tsconfig.json", "sdk/saga-step/src/index.d.ts"];
         let of_language =
             [(Language::Rust, &rust[..]), (Language::Go, &go[..]), (Language::Js, &js[..]), (Language::Ts, &ts[..])];

@@ -33,9 +33,10 @@ fn chosen(value: &Value) -> Option<String> {
         Value::String(file) => Some(file.clone()),
         Value::Array(choices) => choices.iter().find_map(chosen),
         // The first condition of the package's own order that holds.
-        Value::Object(conditions) => {
-            conditions.iter().filter(|(name, _)| CONDITIONS.contains(&name.as_str())).find_map(|(_, value)| chosen(value))
-        }
+        Value::Object(conditions) => conditions
+            .iter()
+            .filter(|(name, _)| CONDITIONS.contains(&name.as_str()))
+            .find_map(|(_, value)| chosen(value)),
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
 }
@@ -58,7 +59,8 @@ mod tests {
     #[test]
     fn names_and_patterns_lead_to_files() {
         let exports = json!({"./x": ["./x.js"], "./lib/*": "./l/*.js", "./lib/deep/*": "./d/*.js", "./no": null});
-        for (key, file) in [("./x", Some("./x.js")), ("./lib/a", Some("./l/a.js")), ("./lib/deep/b", Some("./d/b.js"))] {
+        for (key, file) in [("./x", Some("./x.js")), ("./lib/a", Some("./l/a.js")), ("./lib/deep/b", Some("./d/b.js"))]
+        {
             assert_eq!(target(&exports, key).as_deref(), file, "{key}");
         }
         for key in [".", "./no", "./other", "./lib/"] {

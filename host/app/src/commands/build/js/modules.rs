@@ -75,16 +75,21 @@ impl ProjectModules {
         }
         let package = found.ok_or_else(|| missing(specifier))?;
         let file = package.export(&inside).ok_or_else(|| {
-            format!("the package {name} exports no {inside} for `import`; packages for `require` cannot be used in a step")
+            format!(
+                "the package {name} exports no {inside} for `import`; packages for `require` cannot be used in a step"
+            )
         })?;
-        existing(&plain(&file)).ok_or_else(|| format!("the package {name} names {}, which is not there", file.display()))
+        existing(&plain(&file))
+            .ok_or_else(|| format!("the package {name} names {}, which is not there", file.display()))
     }
 }
 
 fn missing(specifier: &str) -> String {
-    let builtin = ["fs", "path", "crypto", "http", "https", "net", "os", "process", "buffer", "util", "stream", "events"];
+    let builtin =
+        ["fs", "path", "crypto", "http", "https", "net", "os", "process", "buffer", "util", "stream", "events"];
     if specifier.starts_with("node:") || builtin.contains(&specifier) {
-        return "it is a part of Node, and a step runs without Node; see the SDK's README for what there is instead".into();
+        return "it is a part of Node, and a step runs without Node; see the SDK's README for what there is instead"
+            .into();
     }
     "there is no such package in a node_modules folder; install it, or name a file with ./".into()
 }
@@ -117,7 +122,8 @@ impl Modules for ProjectModules {
             return carried(inside).map(|file| file.text.to_owned()).ok_or_else(|| format!("the SDK has no {inside}"));
         }
         let file = self.file(path);
-        let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", path.trim_start_matches('/')))?;
+        let text =
+            std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", path.trim_start_matches('/')))?;
         match file.extension().and_then(|ending| ending.to_str()) {
             Some("ts" | "mts") => types::without(path.trim_start_matches('/'), &text),
             Some("json") => Ok(format!("export default {text};")),
@@ -183,13 +189,16 @@ fn carried_description() -> serde_json::Value {
 
 fn carried_export(inside: &str) -> Result<String, String> {
     let file = super::exports::target(&carried_description()["exports"], inside);
-    file.map(|file| format!("{CARRIED}{}", file.trim_start_matches("./"))).ok_or_else(|| "the SDK has no such part".into())
+    file.map(|file| format!("{CARRIED}{}", file.trim_start_matches("./")))
+        .ok_or_else(|| "the SDK has no such part".into())
 }
 
 fn carried_import(inside: &str, specifier: &str) -> Result<String, String> {
     if specifier.starts_with('#') {
         let file = super::exports::target(&carried_description()["imports"], specifier);
-        return file.map(|file| format!("{CARRIED}{}", file.trim_start_matches("./"))).ok_or_else(|| missing(specifier));
+        return file
+            .map(|file| format!("{CARRIED}{}", file.trim_start_matches("./")))
+            .ok_or_else(|| missing(specifier));
     }
     let folder = Path::new(inside).parent().unwrap_or(Path::new(""));
     let file = plain(&folder.join(specifier)).to_string_lossy().into_owned();

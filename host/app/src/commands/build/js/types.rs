@@ -124,11 +124,13 @@ impl Eraser<'_> {
     }
 }
 
-const ENUM: &str = "an enum is more than a type; use an object (`const Colour = { red: \"red\" } as const`) or a union of texts";
+const ENUM: &str =
+    "an enum is more than a type; use an object (`const Colour = { red: \"red\" } as const`) or a union of texts";
 const NAMESPACE: &str = "a namespace with values is more than a type; use a module";
 const REQUIRE: &str = "`import … = require(…)` and `export =` are of CommonJS; use import and export";
 const ASSERTION: &str = "an assertion in angle brackets cannot be taken out safely; write `value as Type`";
-const PARAMETER: &str = "a parameter with `public`, `private` or `readonly` is more than a type; declare the field and assign to it";
+const PARAMETER: &str =
+    "a parameter with `public`, `private` or `readonly` is more than a type; declare the field and assign to it";
 const DECORATOR: &str = "decorators are not known to the engine; call the function yourself";
 
 impl<'a> Visit<'a> for Eraser<'_> {
@@ -140,7 +142,9 @@ impl<'a> Visit<'a> for Eraser<'_> {
         match it {
             Statement::TSEnumDeclaration(_) => self.refuse(it.span(), ENUM),
             Statement::TSNamespaceDeclaration(_) => self.refuse(it.span(), NAMESPACE),
-            Statement::TSImportEqualsDeclaration(_) | Statement::TSExportAssignment(_) => self.refuse(it.span(), REQUIRE),
+            Statement::TSImportEqualsDeclaration(_) | Statement::TSExportAssignment(_) => {
+                self.refuse(it.span(), REQUIRE)
+            }
             _ => {}
         }
         walk::walk_statement(self, it);
@@ -237,7 +241,9 @@ impl<'a> Visit<'a> for Eraser<'_> {
     fn visit_arrow_function_expression(&mut self, it: &ArrowFunctionExpression<'a>) {
         let (open, close) = (it.params.span.start, it.params.span.end - 1);
         // No line may end before the parameters of an async function or before the arrow: the brackets move instead.
-        if let Some(types) = it.type_parameters.as_ref().filter(|types| self.text(types.span.start, open).contains('\n')) {
+        if let Some(types) =
+            it.type_parameters.as_ref().filter(|types| self.text(types.span.start, open).contains('\n'))
+        {
             self.blanks.add(open, open + 1);
             self.blanks.put(types.span.start, '(');
         }

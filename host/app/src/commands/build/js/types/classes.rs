@@ -1,8 +1,6 @@
 //! What TypeScript adds to classes: modifiers, `implements`, members that are only declared.
 
-use oxc_ast::ast::{
-    AccessorPropertyType, Class, ClassElement, MethodDefinitionType, PropertyDefinitionType,
-};
+use oxc_ast::ast::{AccessorPropertyType, Class, ClassElement, MethodDefinitionType, PropertyDefinitionType};
 use oxc_span::GetSpan;
 
 use super::Eraser;
@@ -21,9 +19,10 @@ impl Eraser<'_> {
         }
         if let Some(first) = it.implements.first() {
             // From the word itself: it stands somewhere between what comes before and the first name.
-            let from = self.text(end, first.span.start).rfind("implements").map_or(first.span.start, |at| {
-                end + u32::try_from(at).expect("a module is shorter than 4 GiB")
-            });
+            let from = self
+                .text(end, first.span.start)
+                .rfind("implements")
+                .map_or(first.span.start, |at| end + u32::try_from(at).expect("a module is shorter than 4 GiB"));
             self.blanks.add(from, it.body.span.start);
         }
         it.body.body.iter().for_each(|element| self.element(element));

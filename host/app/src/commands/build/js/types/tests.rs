@@ -20,7 +20,10 @@ fn types_are_taken_out_and_the_rest_stays() {
     for (typed, plain) in [
         ("const a: number = 1;", "const a = 1;"),
         ("let a!: number;", "let a ;"),
-        ("function f<T>(this: X, a?: T, ...b: T[]): asserts a is T { return a! }", "function f ( a , ...b ) { return a }"),
+        (
+            "function f<T>(this: X, a?: T, ...b: T[]): asserts a is T { return a! }",
+            "function f ( a , ...b ) { return a }",
+        ),
         ("const f = async <T,>(a: T): Promise<T> => a as T;", "const f = async (a ) => a ;"),
         ("f<number>(x satisfies Y, new M<K, V>());", "f (x , new M ());"),
         ("try { g() } catch (e: unknown) {}", "try { g() } catch (e ) {}"),
@@ -50,13 +53,19 @@ fn classes_lose_what_is_only_declared() {
 fn lines_do_not_run_together() {
     assert_eq!(squeezed("const a = b as T\n(c)"), "const a = b ; (c)");
     assert_eq!(squeezed("a\ntype T = 1\n(b)"), "a ; (b)");
-    assert_eq!(squeezed("class A {\n x: T\n [y] = 1\n z = 1\n private [w] = 2\n}"), "class A { x ; [y] = 1 z = 1 ; [w] = 2 }");
+    assert_eq!(
+        squeezed("class A {\n x: T\n [y] = 1\n z = 1\n private [w] = 2\n}"),
+        "class A { x ; [y] = 1 z = 1 ; [w] = 2 }"
+    );
     assert_eq!(squeezed("let x: T\n[1].y()"), "let x ; [1].y()");
 }
 
 #[test]
 fn an_arrow_keeps_its_brackets_in_its_own_line() {
-    assert_eq!(erased("const f = (a: {\n  b: 1 }): {\n  c: 2\n} => a"), "const f = (a     \n          \n      \n) => a");
+    assert_eq!(
+        erased("const f = (a: {\n  b: 1 }): {\n  c: 2\n} => a"),
+        "const f = (a     \n          \n      \n) => a"
+    );
     assert_eq!(erased("const f = async <\n  T,\n>(a: T) => a"), "const f = async (\n    \n  a   ) => a");
 }
 
