@@ -1,5 +1,6 @@
 // Owns the promise "what a step did not touch goes on as it came": writes what a step changed into the text that arrived
 // and leaves every other character alone. Knows JSON only, nothing of steps.
+// Texts are gathered in lists and joined at the end: the engine of a component copies a text that grows each time.
 // Invariant: `raw` has been read by JSON.parse; `before` is what the step's type made of it, `after` what the step hands on.
 
 import { Exact, plainOf, write } from "./exact.js";
@@ -37,26 +38,27 @@ function mergedObject(raw, start, end, was, is, written) {
   const came = members(raw, start);
   // A key that stands twice: the last one counts, as it does for every reader that accepts it at all.
   const last = new Map(came.map((member, index) => [member.key, index]));
-  let out = raw.slice(start, came.length > 0 ? came[0].at : start + 1);
+  const out = [raw.slice(start, came.length > 0 ? came[0].at : start + 1)];
   let isFirst = true;
   came.forEach((member, index) => {
     const before = old.get(member.key);
     const after = next.get(member.key);
     if (before !== undefined && after === undefined) return;
-    if (!isFirst) out += raw.slice(came[index - 1].end, member.at);
+    if (!isFirst) out.push(raw.slice(came[index - 1].end, member.at));
     isFirst = false;
-    out += raw.slice(member.at, member.start);
-    if (last.get(member.key) !== index || after === undefined) out += raw.slice(member.start, member.end);
-    else if (before === undefined) out += after.text;
-    else out += merged(raw, member.start, member.end, before, after);
+    out.push(raw.slice(member.at, member.start));
+    if (last.get(member.key) !== index || after === undefined) out.push(raw.slice(member.start, member.end));
+    else if (before === undefined) out.push(after.text);
+    else out.push(merged(raw, member.start, member.end, before, after));
   });
   for (const [key, after] of next) {
     // What the type filled in by itself (a default) is no change of the step's.
     if (last.has(key) || old.get(key)?.text === after.text) continue;
-    out += `${isFirst ? "" : ","}${JSON.stringify(key)}:${after.text}`;
+    out.push(`${isFirst ? "" : ","}${JSON.stringify(key)}:${after.text}`);
     isFirst = false;
   }
-  return out + raw.slice(came.length > 0 ? came[came.length - 1].end : end - 1, end);
+  out.push(raw.slice(came.length > 0 ? came[came.length - 1].end : end - 1, end));
+  return out.join("");
 }
 
 function mergedWritten(old, next) {
@@ -81,13 +83,14 @@ function mergedArray(raw, start, end, was, is, written) {
   if (came.length !== olds.length) return is.text;
   const partners = pair(olds, news);
   const keepsLayout = came.length === news.length && came.length > 0;
-  let out = keepsLayout ? raw.slice(start, came[0].start) : "[";
+  const out = [keepsLayout ? raw.slice(start, came[0].start) : "["];
   news.forEach((after, index) => {
-    if (index > 0) out += keepsLayout ? raw.slice(came[index - 1].end, came[index].start) : ",";
+    if (index > 0) out.push(keepsLayout ? raw.slice(came[index - 1].end, came[index].start) : ",");
     const place = partners[index];
-    out += place < 0 ? after.text : merged(raw, came[place].start, came[place].end, olds[place], after);
+    out.push(place < 0 ? after.text : merged(raw, came[place].start, came[place].end, olds[place], after));
   });
-  return out + (keepsLayout ? raw.slice(came[came.length - 1].end, end) : "]");
+  out.push(keepsLayout ? raw.slice(came[came.length - 1].end, end) : "]");
+  return out.join("");
 }
 
 function placesOfWritten(start, olds) {
