@@ -26,9 +26,16 @@ fn main() -> ExitCode {
 fn run() -> Result<(), String> {
     let root = variable("CARGO_MANIFEST_DIR")?.join("../..").canonicalize().map_err(|error| error.to_string())?;
     let out = variable("OUT_DIR")?;
-    for watched in
-        ["plugins", "guest-sdk/rust", "guest-sdk/go", "guest-sdk/python", "wit", "Cargo.toml", "rust-toolchain.toml"]
-    {
+    for watched in [
+        "plugins",
+        "guest-sdk/rust",
+        "guest-sdk/go",
+        "guest-sdk/python",
+        "guest-sdk/js",
+        "wit",
+        "Cargo.toml",
+        "rust-toolchain.toml",
+    ] {
         println!("cargo::rerun-if-changed={}", root.join(watched).display());
     }
     println!("cargo::rerun-if-changed=build.rs");
@@ -56,6 +63,10 @@ fn run() -> Result<(), String> {
         &root.join("guest-sdk/python/template"),
         &["py", "toml", "md", "in", "gitignore"],
     )?;
+    let (js, kinds) = (root.join("guest-sdk/js"), ["js", "ts", "json", "md", "toml", "gitignore"]);
+    list_texts(&mut code, "JS_SDK", &js, &kinds)?;
+    list_texts(&mut code, "JS_TEMPLATE", &js.join("template/js"), &kinds)?;
+    list_texts(&mut code, "TS_TEMPLATE", &js.join("template/ts"), &kinds)?;
     list_texts(&mut code, "CONTRACT", &root.join("wit"), &["wit"])?;
     write_if_changed(&out.join("embedded.rs"), code.as_bytes())
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::embedded::{EmbeddedText, GO_SDK, GO_TEMPLATE, PYTHON_SDK, PYTHON_TEMPLATE, SDK, TEMPLATE};
-use crate::exit::Stop;
+use super::build::js::STEP_FILES;
+use crate::embedded::{
+    EmbeddedText, GO_SDK, GO_TEMPLATE, JS_SDK, JS_TEMPLATE, PYTHON_SDK, PYTHON_TEMPLATE, SDK, TEMPLATE, TS_TEMPLATE,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Language {
@@ -13,6 +15,7 @@ pub enum Language {
     Python,
     Go,
     Js,
+    Ts,
 }
 
 /// What `saga new` writes for a language.
@@ -23,6 +26,8 @@ pub struct Kit {
     pub sdk_folder: &'static str,
     /// The file with the two functions.
     pub step_file: &'static str,
+    /// A link in the project that leads to the SDK, where the language's tools look for packages.
+    pub link: Option<&'static str>,
     /// What runs the step's tests.
     pub test_command: &'static str,
 }
@@ -38,7 +43,8 @@ impl Language {
         } else if has("pyproject.toml") || has("step.py") {
             Some(Language::Python)
         } else {
-            None
+            let step = STEP_FILES.iter().find(|name| has(name))?;
+            Some(if step.ends_with("ts") { Language::Ts } else { Language::Js })
         }
     }
 
@@ -48,41 +54,50 @@ impl Language {
             Language::Python => "Python",
             Language::Go => "Go",
             Language::Js => "JavaScript",
+            Language::Ts => "TypeScript",
         }
     }
 
-    pub fn kit(self) -> Result<Kit, Stop> {
+    pub fn kit(self) -> Kit {
         match self {
-            Language::Rust => Ok(Kit {
+            Language::Rust => Kit {
                 template: TEMPLATE,
                 sdk: SDK,
                 sdk_folder: "sdk/saga-step",
                 step_file: "src/lib.rs",
+                link: None,
                 test_command: "cargo test",
-            }),
-            Language::Go => Ok(Kit {
+            },
+            Language::Go => Kit {
                 template: GO_TEMPLATE,
                 sdk: GO_SDK,
                 sdk_folder: "sdk/saga",
                 step_file: "step.go",
+                link: None,
                 test_command: "go test",
-            }),
-            Language::Python => Ok(Kit {
+            },
+            Language::Python => Kit {
                 template: PYTHON_TEMPLATE,
                 sdk: PYTHON_SDK,
                 // Where `import saga_step` finds it, in tests as in the component.
                 sdk_folder: "saga_step",
                 step_file: "step.py",
+                link: None,
                 test_command: "python3 -m unittest",
-            }),
-            Language::Js => Err(self.comes_later()),
+            },
+            Language::Js => of_javascript(JS_TEMPLATE, "step.js"),
+            Language::Ts => of_javascript(TS_TEMPLATE, "step.ts"),
         }
     }
+}
 
-    pub fn comes_later(self) -> Stop {
-        let name = self.name();
-        Stop::usage(format!(
-            "steps in {name} come with a later version of saga; this one knows --lang rust, go and python"
-        ))
+fn of_javascript(template: &'static [EmbeddedText], step_file: &'static str) -> Kit {
+    Kit {
+        template,
+        sdk: JS_SDK,
+        sdk_folder: "sdk/saga-step",
+        step_file,
+        link: Some("node_modules/saga-step"),
+        test_command: "node --test",
     }
 }
