@@ -10,13 +10,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use host_broker::{Broker, Browsed, Capabilities, Consumer, Delivery, Subscription, TopicState};
-use host_core::call::Answered;
+use host_core::call::{Answered, Ask, Work};
 use host_core::id::{StepAddress, TopicName, WaitKey};
 use host_core::time::Timestamp;
 use host_core::unit::{Ack, Offset};
-use host_monitor::door::{Act, AskWork, Door, PluginState, Readiness, Refusal, Start, Started, UseCases, Work};
+use host_monitor::door::{Act, Door, PluginState, Readiness, Refusal, Start, Started, UseCases};
 use host_monitor::{Inputs, Limits, Monitor, Options};
-use host_remote::{Ask, Refused, Remote};
+use host_remote::{Refused, Remote};
 use host_store::backends::memory::MemoryTables;
 use host_store::embedded::EmbeddedStore;
 use saga_tests::conformance;
@@ -61,11 +61,8 @@ fn nothing_else() -> Refusal {
 
 #[async_trait]
 impl Door for WorkersOnly {
-    async fn take_work(&self, address: StepAddress, token: Option<String>, ask: AskWork) -> Result<Vec<Work>, Refusal> {
-        let ask = Ask { worker: ask.worker, count_max: ask.count_max, wait: ask.wait };
-        let taken = self.0.take(&address, token.as_deref(), &ask).await.map_err(refused)?;
-        let work = |work: host_remote::Work| Work { lease: work.lease, lease_span: work.lease_span, call: work.call };
-        Ok(taken.into_iter().map(work).collect())
+    async fn take_work(&self, address: StepAddress, token: Option<String>, ask: Ask) -> Result<Vec<Work>, Refusal> {
+        self.0.take(&address, token.as_deref(), &ask).await.map_err(refused)
     }
 
     async fn renew_work(

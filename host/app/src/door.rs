@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use host_core::call::Answered;
+use host_core::call::{Answered, Ask, Work};
 use host_core::id::{StepAddress, TopicName, WaitKey};
 use host_core::manifest::Grant;
 use host_engine::Engine;
 use host_monitor::door::{
-    Act, AskWork, Door, PluginState, Readiness, Refusal, ServingState, Start, Started, UseCases as UseCasesView, Work,
-    WorkerState,
+    Act, Door, PluginState, Readiness, Refusal, ServingState, Start, Started, UseCases as UseCasesView, WorkerState,
 };
-use host_remote::{Ask, Refused, Remote, RemoteInfo};
+use host_remote::{Refused, Remote, RemoteInfo};
 use host_runtime::{PluginInfo, Plugins, Snapshot};
 use parking_lot::RwLock;
 
@@ -125,12 +124,9 @@ impl Door for HostDoor {
         engine.publish(topic, key.into(), payload).await.map_err(refused)
     }
 
-    async fn take_work(&self, address: StepAddress, token: Option<String>, ask: AskWork) -> Result<Vec<Work>, Refusal> {
+    async fn take_work(&self, address: StepAddress, token: Option<String>, ask: Ask) -> Result<Vec<Work>, Refusal> {
         self.engine()?;
-        let ask = Ask { worker: ask.worker, count_max: ask.count_max, wait: ask.wait };
-        let taken = self.remote()?.take(&address, token.as_deref(), &ask).await.map_err(refused_worker)?;
-        let work = |work: host_remote::Work| Work { lease: work.lease, lease_span: work.lease_span, call: work.call };
-        Ok(taken.into_iter().map(work).collect())
+        self.remote()?.take(&address, token.as_deref(), &ask).await.map_err(refused_worker)
     }
 
     async fn renew_work(

@@ -1,6 +1,7 @@
 //! One call of a step, wherever it runs: what it gets, and what somebody who runs it elsewhere answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::envelope::UseCaseRef;
 use crate::failure::Failure;
@@ -30,6 +31,26 @@ pub struct Call {
     pub body: Json,
     /// Of `compensate` only.
     pub compensation_log: Option<Json>,
+}
+
+/// A worker's wish.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// As the worker calls itself, for people.
+    pub worker: String,
+    /// Calls that it takes at once.
+    pub count_max: usize,
+    /// How long it waits for the first.
+    pub wait: Duration,
+}
+
+/// A call under a lease.
+#[derive(Debug, Clone)]
+pub struct Work {
+    pub lease: String,
+    /// How long the worker may be silent.
+    pub lease_span: Duration,
+    pub call: Call,
 }
 
 /// What a worker elsewhere says came of a call. Not held against the step's manifest yet.

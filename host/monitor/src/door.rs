@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use host_core::call::{Answered, Call};
+use host_core::call::{Answered, Ask, Work};
 use host_core::id::{Digest, GlobalId, StepAddress, TopicName, UseCaseName, WaitKey};
 use host_core::json::Json;
 use host_core::record::Verb;
@@ -27,12 +27,7 @@ pub trait Door: Send + Sync + 'static {
     async fn publish(&self, topic: TopicName, key: Option<String>, payload: bytes::Bytes) -> Result<(), Refusal>;
 
     /// Calls of a remote step for a worker that shows its token: waits for the first.
-    async fn take_work(
-        &self,
-        address: StepAddress,
-        _token: Option<String>,
-        _ask: AskWork,
-    ) -> Result<Vec<Work>, Refusal> {
+    async fn take_work(&self, address: StepAddress, _token: Option<String>, _ask: Ask) -> Result<Vec<Work>, Refusal> {
         Err(Refusal::UnknownStep(address))
     }
 
@@ -122,26 +117,6 @@ pub struct Act {
     pub reason: Option<String>,
     /// Answer what would happen and do nothing.
     pub dry_run: bool,
-}
-
-/// A worker's wish.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AskWork {
-    /// As the worker calls itself.
-    pub worker: String,
-    /// Calls that it takes at once.
-    pub count_max: usize,
-    /// How long it waits for the first.
-    pub wait: Duration,
-}
-
-/// A call that a worker has in its hands.
-#[derive(Debug, Clone)]
-pub struct Work {
-    pub lease: String,
-    /// How long the worker may be silent.
-    pub lease_span: Duration,
-    pub call: Call,
 }
 
 /// A worker of a remote step that was heard of lately.

@@ -1,9 +1,7 @@
 //! The plugins folder as this room sees it: manifests without a component that say `[remote]`. Blocks.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -12,6 +10,7 @@ use host_core::id::StepAddress;
 use host_core::manifest::{self, Manifest};
 use host_core::time::Timestamp;
 use host_runtime::limits::MANIFEST_BYTES_MAX;
+use host_runtime::{FileSignature, READABLE, read_bounded};
 
 use crate::RemoteInfo;
 
@@ -22,7 +21,7 @@ pub(crate) struct Folder {
 }
 
 struct File {
-    signature: Signature,
+    signature: FileSignature,
     /// None for a manifest that speaks of no workers: its component has not come yet.
     verdict: Option<Verdict>,
 }
@@ -35,26 +34,6 @@ struct Verdict {
     refused: Option<String>,
 }
 
-/// Tells a file from what it was before.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Signature {
-    inode: u64,
-    size: u64,
-    modified_ns: (i64, i64),
-    changed_ns: (i64, i64),
-}
-
-impl Signature {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified_ns: (metadata.mtime(), metadata.mtime_nsec()),
-            changed_ns: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
 impl Folder {
     /// Take in what has changed.
     pub(crate) fn look(&mut self, dir: &Path) -> io::Result<()> {
@@ -64,7 +43,7 @@ impl Folder {
             let Some(address) = address(&path) else { continue };
             let Ok(metadata) = std::fs::metadata(&path) else { continue };
             if metadata.is_file() && !path.with_extension("wasm").exists() {
-                found.insert(address, (path, Signature::of(&metadata)));
+                found.insert(address, (path, FileSignature::of(&metadata)));
             }
         }
         self.files.retain(|address, file| {
@@ -131,12 +110,13 @@ fn judged(address: &StepAddress, path: &Path, before: Option<Verdict>) -> Option
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
-    let bytes_max = MANIFEST_BYTES_MAX;
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let read =
-        file.take(bytes_max + 1).read_to_string(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
-    if read as u64 > bytes_max { Err(format!("has more than the {bytes_max} bytes allowed")) } else { Ok(text) }
+    match read_bounded(path, MANIFEST_BYTES_MAX) {
+        Ok(Ok(bytes)) => String::from_utf8(bytes).map_err(|_| "is not UTF-8; write it as UTF-8 text".to_owned()),
+        Ok(Err(bytes)) => {
+            Err(format!("has {bytes} bytes, more than the {MANIFEST_BYTES_MAX} allowed; write a shorter manifest"))
+        }
+        Err(error) => Err(format!("cannot be read: {error}; {READABLE}")),
+    }
 }
 
 fn speaks_of_workers(text: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use host_core::call::Work;
 use host_core::id::StepAddress;
 use host_core::outcome::{Answer, Fault, FaultKind, Outcome};
 use host_core::time::format_span;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use crate::call::report_of;
 use crate::desk::Desk;
 use crate::error::Refused;
-use crate::work::{Offer, Work};
+use crate::work::Offer;
 
 /// How a call that was handed out ended.
 pub(crate) type End = Box<Report>;

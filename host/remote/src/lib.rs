@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use host_core::call::{Answered, Call};
+use host_core::call::{Answered, Ask, Call, Work};
 use host_core::id::StepAddress;
 use host_core::manifest::Manifest;
 use host_core::time::Timestamp;
@@ -31,7 +31,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use error::Refused;
-pub use work::{Ask, Work};
 
 use desk::{Desk, Seat};
 use folder::Folder;

@@ -7,11 +7,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use host_core::call::{Answered, Call};
+use host_core::call::{Answered, Ask, Call, Work};
 use host_core::id::{Direction, GlobalId, MessageId, Position, StepAddress, TopicName, WaitKey};
 use host_core::json::Json;
 use host_core::outcome::{Answer, FaultKind, Outcome};
-use host_remote::{Ask, Refused, Remote, Work};
+use host_remote::{Refused, Remote};
 use host_runtime::Report;
 use tokio_util::sync::CancellationToken;
 

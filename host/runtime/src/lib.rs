@@ -25,7 +25,9 @@ pub use engine::Allocation;
 pub use error::{Error, Rejection};
 pub use host_core::call::Call;
 pub use long_calls::Running;
-pub use registry::{CallGauge, Hook, PluginInfo, PluginState, Plugins, PluginsOptions, Snapshot};
+pub use registry::{
+    CallGauge, FileSignature, Hook, PluginInfo, PluginState, Plugins, PluginsOptions, READABLE, Snapshot, read_bounded,
+};
 pub use trial::{MemoryKeyValues, Trial, manifest_beside};
 
 use std::pin::Pin;

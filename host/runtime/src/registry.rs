@@ -32,7 +32,7 @@ use done::Done;
 use files::{Files, Look};
 use pinned::Pinned;
 
-pub(crate) use folder::read_bounded;
+pub use folder::{FileSignature, READABLE, read_bounded};
 pub(crate) use load::read_manifest;
 pub use snapshot::{CallGauge, PluginInfo, PluginState, Snapshot};
 

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Response, StatusCode};
-use host_core::call::{Answered, Call};
+use host_core::call::{self, Answered, Call, Work};
 use host_core::id::{StepAddress, TopicName, WaitKey};
 use host_core::json::Json;
 use host_core::outcome::Outcome;
@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use super::parameters::{Segment, invalid};
 use super::problem::{Code, Problem};
 use super::{App, body};
-use crate::door::{AskWork, Refusal, Work};
+use crate::door::Refusal;
 use crate::view;
 
 /// What a worker asks for, in its own words.
@@ -26,8 +26,20 @@ use crate::view;
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 struct Ask {
     worker: Option<String>,
+    #[serde(deserialize_with = "whole")]
     max: Option<u32>,
+    #[serde(deserialize_with = "whole")]
     wait_ms: Option<u32>,
+}
+
+/// A whole number, also one that is written with a point: to JSON Schema `8.0` is an integer like `8`.
+fn whole<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u32>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(from)? else { return Ok(None) };
+    let exact = number.as_u64().and_then(|number| u32::try_from(number).ok());
+    let written =
+        number.as_f64().filter(|number| number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(number));
+    let whole = exact.or_else(|| written.map(|number| number as u32));
+    whole.map(Some).ok_or_else(|| serde::de::Error::custom(format!("{number} is no whole number up to {}", u32::MAX)))
 }
 
 pub(crate) async fn take(
@@ -38,7 +50,7 @@ pub(crate) async fn take(
     let address = step(&address)?;
     let token = token(request.headers());
     let Ask { worker, max, wait_ms } = body::small(&app, request).await?;
-    let ask = AskWork {
+    let ask = call::Ask {
         worker: worker_name(worker)?,
         count_max: usize::try_from(max.unwrap_or(1)).unwrap_or(usize::MAX),
         wait: Duration::from_millis(u64::from(wait_ms.unwrap_or_default())),
@@ -192,6 +204,7 @@ struct Rejected {
 struct Retry {
     #[serde(default)]
     reason: String,
+    #[serde(default, deserialize_with = "whole")]
     after_ms: Option<u32>,
 }
 
@@ -201,6 +214,7 @@ struct Wait {
     key: String,
     #[serde(default)]
     reason: String,
+    #[serde(default, deserialize_with = "whole")]
     timeout_ms: Option<u32>,
 }
 
@@ -296,6 +310,13 @@ mod tests {
     #[test]
     fn an_answer_is_one_outcome_or_a_renewal() {
         assert!(matches!(read("{\"renew\":true}"), Ok(Wish::Renew)));
+        for (text, after) in [("20", Some(20)), ("20.0", Some(20)), ("null", None)] {
+            let Ok(Wish::End(answered)) = read(&format!("{{\"retry\":{{\"after-ms\":{text}}}}}")) else {
+                panic!("{text}")
+            };
+            let after = after.map(Duration::from_millis);
+            assert_eq!(answered.outcome, Outcome::Retry { reason: String::new(), after }, "{text}");
+        }
         let Ok(Wish::End(answered)) = read(
             "{\"done\":{\"body\":{\"b\":1.10,\"a\": 9007199254740993},\"compensation\":\"x\",\
              \"events\":[{\"topic\":\"shop.shipped\",\"body\":1e2}],\"signals\":[\"customer/42\"]}}",
@@ -315,6 +336,9 @@ mod tests {
             "{\"done\":{}}",
             "{\"finished\":{}}",
             "{\"retry\":{\"after\":1}}",
+            "{\"retry\":{\"after-ms\":1.5}}",
+            "{\"retry\":{\"after-ms\":-1}}",
+            "{\"retry\":{\"after-ms\":4294967296}}",
             "[]",
         ] {
             assert_eq!(read(bad).err().map(|problem| problem.code), Some(Code::InvalidJson), "{bad}");

@@ -36,7 +36,7 @@ pub(super) struct Signature {
 
 /// Time of change included: a copy may bring the modification time of its original along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileSignature {
+pub struct FileSignature {
     inode: u64,
     size: u64,
     modified_ns: (i64, i64),
@@ -44,7 +44,7 @@ pub(super) struct FileSignature {
 }
 
 impl FileSignature {
-    fn of(metadata: &Metadata) -> Self {
+    pub fn of(metadata: &Metadata) -> Self {
         Self {
             inode: metadata.ino(),
             size: metadata.size(),
@@ -151,7 +151,7 @@ fn manifest(root: &Path, stem: &str) -> Result<Option<PathBuf>, String> {
 }
 
 /// The cure for a file that is there and cannot be opened.
-pub(super) const READABLE: &str = "let the host's user read it";
+pub const READABLE: &str = "let the host's user read it";
 
 /// What lies there under the name of a file.
 fn no_file(name: &str, metadata: &Metadata) -> String {
@@ -181,7 +181,7 @@ fn inside(root: &Path, path: &Path, own: &Metadata, name: &str) -> Result<PathBu
 }
 
 /// A whole file of at most `bytes_max`. Never waits: a pipe that somebody put in the place of a file has no end.
-pub(crate) fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Result<Vec<u8>, u64>> {
+pub fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Result<Vec<u8>, u64>> {
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = std::fs::File::options().read(true).custom_flags(nonblocking).open(path)?;
     let metadata = file.metadata()?;
