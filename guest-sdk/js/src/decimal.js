@@ -107,7 +107,14 @@ function made(units, scale) {
   return new Decimal(units < 0n ? `-${digits}` : digits);
 }
 
+// As amounts of money are: quicker to read than what else there is.
+const SHORT = /^-?\d{1,9}\.\d{1,9}$/;
+
 function parse(text) {
+  if (SHORT.test(text)) {
+    const point = text.indexOf(".");
+    return [BigInt(text.slice(0, point) + text.slice(point + 1)), text.length - point - 1];
+  }
   const found = NUMBER.exec(text);
   if (found === null) return undefined;
   const [, minus, whole, fraction = "", exponent = "0"] = found;

@@ -14,6 +14,7 @@ export class Exact {
 
 /** The value as one JSON text without spaces; undefined if it is nothing that JSON knows. */
 export function write(value) {
+  if (typeof value === "bigint") return value.toString();
   seen = false;
   let text;
   try {

@@ -2,6 +2,8 @@
 
 import { Exact } from "./exact.js";
 
+const WHOLE = /^-?\d+$/;
+
 export class Id extends Exact {
   #raw;
   #text;
@@ -9,6 +11,12 @@ export class Id extends Exact {
   /** A text that is not empty, a whole number, or a bigint. */
   constructor(value) {
     super();
+    // Of a JSON text, which ofJson has looked at.
+    if (value instanceof Raw) {
+      this.#raw = value.raw;
+      this.#text = value.text;
+      return;
+    }
     if (value instanceof Id) {
       this.#raw = value.#raw;
       this.#text = value.#text;
@@ -24,9 +32,9 @@ export class Id extends Exact {
 
   /** Of a JSON text, which is kept; undefined if it is none of an identifier. */
   static ofJson(raw) {
-    if (/^-?\d+$/.test(raw)) return Id.#keep(new Id(BigInt(raw)), raw);
+    if (WHOLE.test(raw)) return new Id(new Raw(raw, raw === "-0" ? "0" : raw));
     if (raw[0] !== '"' || raw === '""') return undefined;
-    return Id.#keep(new Id(JSON.parse(raw)), raw);
+    return new Id(new Raw(raw, raw.includes("\\") ? JSON.parse(raw) : raw.slice(1, -1)));
   }
 
   /** Ids are equal if they say the same: "42" and 42 do. */
@@ -41,9 +49,11 @@ export class Id extends Exact {
   jsonText() {
     return this.#raw;
   }
+}
 
-  static #keep(id, raw) {
-    id.#raw = raw;
-    return id;
+class Raw {
+  constructor(raw, text) {
+    this.raw = raw;
+    this.text = text;
   }
 }
