@@ -25,8 +25,8 @@ go_version=1.26.6
 go_dir="$target_dir/go"
 PATH="$(realpath -ms "$go_dir/root/bin"):$PATH"
 
-# Node, where the machine has none that is new enough to run TypeScript, as a Python package that carries it; and the tools
-# that the JavaScript SDK is checked with.
+# Node, where the machine has none that is new enough to run TypeScript, as a Python package that carries it; and the
+# tools that the JavaScript SDK is checked with.
 node_version=24.19.0
 node_dir="$target_dir/node"
 js_dir="$target_dir/js"

@@ -1,7 +1,7 @@
-//! Starts a guest while it is built and freezes what it then has in memory into a component: a scripting language has read
-//! and run its modules before the first call. Knows neither languages nor projects; who builds says which modules there are.
-//! Invariant: nothing of the world gets into the frozen memory but the modules. There are no files, no environment and no
-//! capabilities; a guest that asks for one while it starts is told that there is none.
+//! Starts a guest while it is built and freezes what it then has in memory into a component: a scripting language has
+//! read and run its modules before the first call. Knows neither languages nor projects; who builds says which modules
+//! there are. Invariant: nothing of the world gets into the frozen memory but the modules. There are no files, no
+//! environment and no capabilities; a guest that asks for one while it starts is told that there is none.
 
 mod code;
 mod state;

@@ -20,8 +20,8 @@ Examples:
   saga new shop.billing.payment --lang ts
   saga new shop.billing.payment --dir payment
 
-Then change the file with the two functions, run its tests with `cargo test`, `go test`, `python3 -m unittest` or `node --test`, and
-compile it with `saga build`.")]
+Then change the file with the two functions, run its tests with `cargo test`, `go test`, `python3 -m unittest` or
+`node --test`, and compile it with `saga build`.")]
 pub struct Options {
     /// Address of the step: domain.subdomain.service.
     pub address: StepAddress,

@@ -1,5 +1,5 @@
-//! The compiled code of a runtime, kept from build to build. Builds at the same time do no harm to each other: a file is
-//! written beside its place and put there whole, and what two of them write is the same.
+//! The compiled code of a runtime, kept from build to build. Builds at the same time do no harm to each other: a file
+//! is written beside its place and put there whole, and what two of them write is the same.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -12,8 +12,8 @@ use wasmtime::component::Component;
 use super::{Unfrozen, broken};
 use crate::artefacts;
 
-/// From the folder, if the code is there and whole; otherwise compiled, and put there. A folder that cannot be used costs
-/// time and nothing else.
+/// From the folder, if the code is there and whole; otherwise compiled, and put there. A folder that cannot be used
+/// costs time and nothing else.
 pub(super) fn component(engine: &Engine, kept: Option<&Path>, wasm: &[u8]) -> Result<Component, Unfrozen> {
     let Some(folder) = kept else {
         return Component::new(engine, wasm).map_err(broken);

@@ -1,5 +1,6 @@
-//! A step in JavaScript or TypeScript: `saga` alone makes the component. The modules are read and run once by the QuickJS
-//! that the binary carries, and what that then has in memory becomes the component. Neither Node nor npm is needed.
+//! A step in JavaScript or TypeScript: `saga` alone makes the component. The modules are read and run once by the
+//! QuickJS that the binary carries, and what that then has in memory becomes the component. Neither Node nor npm is
+//! needed.
 
 mod absent;
 mod cache;
@@ -75,8 +76,8 @@ fn told(error: Unfrozen) -> anyhow::Error {
     Stop::no(format!("the step cannot be loaded: {what}{printed}")).into()
 }
 
-/// What concerns the author of what the runtime says: not through which of its functions the words came, nor the frames of
-/// the SDK. Paths begin at the project.
+/// What concerns the author of what the runtime says: not through which of its functions the words came, nor the
+/// frames of the SDK. Paths begin at the project.
 fn authors(message: &str) -> String {
     let mut lines = message.trim_end().lines();
     let mut first = lines.next().unwrap_or_default();

@@ -1,5 +1,6 @@
-//! Stands in for the parts of the contract that a step's manifest does not grant: each of their functions says so, in the
-//! way in which the contract tells errors. So the SDK can import them all, and the component imports what is granted.
+//! Stands in for the parts of the contract that a step's manifest does not grant: each of their functions says so, in
+//! the way in which the contract tells errors. So the SDK can import them all, and the component imports what is
+//! granted.
 
 use host_core::manifest::Grant;
 

@@ -1,4 +1,5 @@
-//! What a `package.json` says about which file an import means: its `exports` and `imports`, with conditions and patterns.
+//! What a `package.json` says about which file an import means: its `exports` and `imports`, with conditions and
+//! patterns.
 
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
-//! Which file an import means, and its text: relative ones, packages of `node_modules` that are ES modules, and the SDK,
-//! which the binary carries for a project that has none of its own. The same rules as Node's, without what would need Node.
-//! Paths that the runtime sees begin at the project's folder, so that they are short in a stack trace.
+//! Which file an import means, and its text: relative ones, packages of `node_modules` that are ES modules, and the
+//! SDK, which the binary carries for a project that has none of its own. The same rules as Node's, without what would
+//! need Node. Paths that the runtime sees begin at the project's folder, so that they are short in a stack trace.
 
 use std::path::{Component, Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! The QuickJS that the binary carries, linked with what the contract needs: a component that has not yet read a module.
-//! Where the file comes from stands beside it, in `host/app/runtime/quickjs/README.md`.
+//! The QuickJS that the binary carries, linked with what the contract needs: a component that has not yet read a
+//! module. Where the file comes from stands beside it, in `host/app/runtime/quickjs/README.md`.
 
 use anyhow::{Context as _, anyhow};
 use host_core::manifest::Grant;
@@ -42,11 +42,11 @@ pub(super) fn linked(grants: &[Grant]) -> anyhow::Result<Vec<u8>> {
         .context("linking the JavaScript runtime with the contract")
 }
 
-/// What a step in JavaScript imports: the contract, and the chance that the SDK needs for `Math.random`, whose own state
-/// would be the same in every instance, since it is frozen with the memory.
+/// What a step in JavaScript imports: the contract, and the chance that the SDK needs for `Math.random`, whose own
+/// state would be the same in every instance, since it is frozen with the memory.
 ///
-/// The SDK is one for all steps, and a component imports all that its world does, used or not. So the world is made of what
-/// the manifest grants; `absent.rs` stands in for the rest.
+/// The SDK is one for all steps, and a component imports all that its world does, used or not. So the world is made of
+/// what the manifest grants; `absent.rs` stands in for the rest.
 fn world(grants: &[Grant]) -> anyhow::Result<(Resolve, WorldId)> {
     let granted: String = grants.iter().map(|grant| format!("  import {};\n", interface(*grant))).collect();
     let text = format!(

@@ -1,5 +1,5 @@
-//! Takes out of a frozen component what only the start needed: the import of the module loader, which no host serves. In
-//! its place comes a small component that traps; a module that is imported later than the build gets there.
+//! Takes out of a frozen component what only the start needed: the import of the module loader, which no host serves.
+//! In its place comes a small component that traps; a module that is imported later than the build gets there.
 
 use anyhow::{Context as _, anyhow, ensure};
 use host_runtime::freeze::MODULE_LOADER;

@@ -1,6 +1,7 @@
-//! TypeScript to JavaScript by taking the types out: each is replaced by spaces, so every line and column stays where it
-//! was and a stack trace points into the author's file. What is more than a type (an `enum`, a parameter property, a
-//! namespace with values) would have to be written anew, and is refused, as by TypeScript's own `erasableSyntaxOnly`.
+//! TypeScript to JavaScript by taking the types out: each is replaced by spaces, so every line and column stays where
+//! it was and a stack trace points into the author's file. What is more than a type (an `enum`, a parameter property,
+//! a namespace with values) would have to be written anew, and is refused, as by TypeScript's own
+//! `erasableSyntaxOnly`.
 
 mod blanks;
 mod classes;
@@ -67,7 +68,8 @@ impl Eraser<'_> {
         }
     }
 
-    /// A whole statement that is nothing but a type. A semicolon stays, so that the lines around it do not run together.
+    /// A whole statement that is nothing but a type. A semicolon stays, so that the lines around it do not run
+    /// together.
     fn statement(&mut self, span: Span) {
         self.blanks.add(span.start, span.end);
         self.blanks.put(span.start, ';');
