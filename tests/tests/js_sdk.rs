@@ -1,6 +1,7 @@
-//! The JavaScript SDK in the component that `saga build` makes. Goal: a step in JavaScript does what the contract and the
-//! other languages' steps do, TypeScript needs nothing but `saga`, and a mistake of the author's is told as the author's.
-//! Method: build the conformance step and hold it to its cases; make projects, right and broken, and read what is said.
+//! The JavaScript SDK in the component that `saga build` makes. Goal: a step in JavaScript does what the contract and
+//! the other languages' steps do, TypeScript needs nothing but `saga`, and a mistake of the author's is told as the
+//! author's. Method: build the conformance step and hold it to its cases; make projects, right and broken, and read
+//! what is said.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -45,6 +46,11 @@ impl Project {
     fn answer(&self, body: &str) -> String {
         let built = self.saga(&["build"]);
         assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        self.call(body)
+    }
+
+    /// What the step that was built last answers.
+    fn call(&self, body: &str) -> String {
         let called = self.saga(&["call", "dist/shop.gifts.wrap.wasm", "--body", body]);
         format!("{}{}", String::from_utf8_lossy(&called.stdout), String::from_utf8_lossy(&called.stderr))
     }
@@ -89,6 +95,18 @@ fn typescript_other_files_and_packages_are_built_with_saga_alone() {
 }
 
 #[test]
+fn a_new_project_in_either_language_is_built_and_answers_without_node() {
+    for language in ["js", "ts"] {
+        let project = Project::with(&[]);
+        let made = project.saga(&["new", "shop.gifts.wrap", "--lang", language, "--dir", "made"]);
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let built = project.saga(&["build", "made", "--out", "dist"]);
+        assert!(built.status.success(), "{language}: {}", String::from_utf8_lossy(&built.stderr));
+        has(&project.call(r#"{"account":"a-1","amount":0.10}"#), &["done", r#""amount":0.10,"total":0.10}"#]);
+    }
+}
+
+#[test]
 fn an_exception_in_a_call_points_into_the_authors_file() {
     let step = "type T = {\n  a: number;\n};\nexport function handle(context: unknown, body: T) {\n  return far(body);\n}\n\
                 function far(body: any) { return body.no.thing; }\n";
@@ -129,6 +147,39 @@ fn an_authors_mistake_is_told_with_its_place_and_without_the_tools_words() {
             assert!(!said.contains(noise), "{noise} is the tool's own: {said}");
         }
     }
+}
+
+/// The engine throws errors of the contract in its own way; a step, and who reads its logs, must get words.
+#[test]
+fn what_the_manifest_does_not_grant_is_refused_in_words() {
+    let step = "import { done } from 'saga-step';\nimport * as config from 'saga-step/config';\n\
+                import * as events from 'saga-step/events';\nimport * as keyvalue from 'saga-step/keyvalue';\n\
+                const asked = {\n\
+                  config: () => config.get('limit'),\n  all: () => config.all(),\n\
+                  emit: () => events.emit('shop.orders.shipped', {}),\n  signal: () => events.signal('customer/1'),\n\
+                  get: () => keyvalue.own().get('a'),\n  shared: () => keyvalue.shared('rates').has('a'),\n\
+                };\n\
+                export const handle = (context, body) => { asked[body.ask](); return done(body); };\n";
+    let project = Project::with(&[("step.js", &format!("{step}{UNDO}")), ("shop.gifts.wrap.toml", "grants = []\n")]);
+    for (asked, words) in [
+        ("config", "add `config` to the grants"),
+        ("all", "add `config` to the grants"),
+        ("emit", "add `events` to the grants"),
+        ("signal", "add `events` to the grants"),
+        ("get", "AccessDenied: access to the step's own bucket is denied; grant `keyvalue`"),
+        ("shared", "AccessDenied: access to the bucket rates is denied; grant `keyvalue`"),
+    ] {
+        let said = project.answer(&format!(r#"{{"ask":"{asked}"}}"#));
+        has(&said, &["retry", words, "step.js:"]);
+        assert!(!said.contains("[object"), "{said}");
+    }
+    // Granted, and still refused: these words come from the host.
+    std::fs::write(project.0.path().join("shop.gifts.wrap.toml"), "grants = [\"keyvalue\", \"events\"]\n")
+        .expect("writing");
+    has(&project.answer(r#"{"ask":"shared"}"#), &["retry", "NoSuchBucket: there is no shared bucket rates"]);
+    let said = project.answer(r#"{"ask":"emit"}"#);
+    has(&said, &["retry", "TopicRefused: the topic is refused: "]);
+    assert!(!said.contains("[object"), "{said}");
 }
 
 #[test]
