@@ -19,11 +19,12 @@ export class Change {
   }
 }
 
-/** An object of which some members changed: `members` has a change, or GONE, for each; new ones stand as they follow. */
+/** An object of which the members with these names changed, each by a change or GONE; new ones stand as they follow. */
 export class MembersChange extends Change {
-  constructor(value, members) {
+  constructor(value, names, changes) {
     super(value);
-    this.members = members;
+    this.names = names;
+    this.changes = changes;
   }
 }
 
@@ -61,7 +62,10 @@ export function difference(before, after) {
   if (isObject(is)) {
     const was = opened(before);
     const isList = Array.isArray(is);
-    if (isObject(was) && isList === Array.isArray(was)) return isList ? ofLists(was, is) : ofMembers(was, is);
+    if (isObject(was) && isList === Array.isArray(was)) {
+      if (!isList) return ofMembers(was, is);
+      return was.length === is.length ? ofElements(was, is) : ofLengths(was, is);
+    }
   }
   return textOf(before) === textOf(is) ? undefined : new Change(is);
 }
@@ -85,8 +89,13 @@ function isNothing(value) {
   return value === undefined || typeof value === "function" || typeof value === "symbol";
 }
 
+function elementOf(value) {
+  return isNothing(value) ? null : value;
+}
+
 function ofMembers(was, is) {
-  let changes;
+  const changed = [];
+  const changes = [];
   const names = Object.keys(was);
   const next = Object.keys(is);
   // As long as the names are the same ones in the same places, none is looked for.
@@ -96,26 +105,19 @@ function ofMembers(was, is) {
     const isAlike = names[index] === name;
     const before = isAlike || Object.hasOwn(was, name) ? was[name] : undefined;
     const after = is[name];
-    areAlike &&= isAlike && after !== undefined;
+    if (!isAlike || after === undefined) areAlike = false;
     if (before === after || isNothing(after)) continue;
     const change = isNothing(before) ? new Change(after) : difference(before, after);
-    if (change !== undefined) (changes ??= new Map()).set(name, change);
+    if (change === undefined) continue;
+    changed.push(name);
+    changes.push(change);
   }
-  if (!areAlike) {
-    for (const name of names) {
-      if (isNothing(was[name]) || (Object.hasOwn(is, name) && !isNothing(is[name]))) continue;
-      (changes ??= new Map()).set(name, GONE);
-    }
+  for (const name of areAlike ? [] : names) {
+    if (isNothing(was[name]) || (Object.hasOwn(is, name) && !isNothing(is[name]))) continue;
+    changed.push(name);
+    changes.push(GONE);
   }
-  return changes && new MembersChange(is, changes);
-}
-
-function ofLists(was, is) {
-  return was.length === is.length ? ofElements(was, is) : ofLengths(was, is);
-}
-
-function ofElement(before, after) {
-  return difference(isNothing(before) ? null : before, isNothing(after) ? null : after);
+  return changed.length === 0 ? undefined : new MembersChange(is, changed, changes);
 }
 
 // An element that changed may be another one that moved: then it is that one, with its digits. Otherwise it is the one
@@ -124,7 +126,8 @@ function ofElements(was, is) {
   const indices = [];
   const changes = [];
   for (let index = 0; index < is.length; index += 1) {
-    const change = ofElement(was[index], is[index]);
+    if (was[index] === is[index]) continue;
+    const change = difference(elementOf(was[index]), elementOf(is[index]));
     if (change === undefined) continue;
     indices.push(index);
     changes.push(change);
@@ -140,14 +143,18 @@ function ofElements(was, is) {
   return new ElementsChange(is, was.length, parts);
 }
 
+function isSame(before, after) {
+  return difference(elementOf(before), elementOf(after)) === undefined;
+}
+
 // What stands at both ends stayed; what is between is what it was elsewhere, or new.
 function ofLengths(was, is) {
   const shorter = Math.min(was.length, is.length);
   let head = 0;
-  while (head < shorter && ofElement(was[head], is[head]) === undefined) head += 1;
+  while (head < shorter && isSame(was[head], is[head])) head += 1;
   let tail = 0;
-  const isSame = (count) => ofElement(was[was.length - count], is[is.length - count]) === undefined;
-  while (tail < shorter - head && isSame(tail + 1)) tail += 1;
+  const isSameFromEnd = (count) => isSame(was[was.length - count], is[is.length - count]);
+  while (tail < shorter - head && isSameFromEnd(tail + 1)) tail += 1;
   const between = (length) => Array.from({ length: length - tail - head }, (_, place) => head + place);
   const moved = partners(was, is, between(was.length), between(is.length));
   const parts = is.map((value, index) => {
@@ -162,12 +169,43 @@ function ofLengths(was, is) {
 /** For each of the new indices the old one at which the same stood, or -1; each old one is taken once, in order. */
 function partners(was, is, olds, news) {
   const free = new Map();
-  for (const index of olds) {
-    const text = textOf(was[index]);
-    const places = free.get(text);
-    if (places === undefined) free.set(text, [index]);
+  const put = (sign, index) => {
+    const places = free.get(sign);
+    if (places === undefined) free.set(sign, [index]);
     else places.push(index);
+  };
+  for (const index of olds) put(signOf(was[index]), index);
+  for (const [sign, places] of [...free]) {
+    if (places.length <= LOOK_ALIKES_MAX || !sign.includes("\0")) continue;
+    for (const index of places) put(textOf(was[index]), index);
+    free.set(sign, undefined);
   }
-  for (const places of free.values()) places.reverse();
-  return news.map((index) => free.get(textOf(is[index]))?.pop() ?? -1);
+  for (const places of free.values()) places?.reverse();
+  const hasTexts = (sign) => free.has(sign) && free.get(sign) === undefined;
+  return news.map((index) => {
+    const sign = signOf(is[index]);
+    if (hasTexts(sign)) return free.get(textOf(is[index]))?.pop() ?? -1;
+    const places = free.get(sign) ?? [];
+    // Those that stand at the same index are known to differ.
+    const isIt = (old) => (old !== index || olds !== news) && isSame(was[old], is[index]);
+    const place = places.findLastIndex(isIt);
+    return place < 0 ? -1 : places.splice(place, 1)[0];
+  });
+}
+
+// If more have the same sign, they are told apart by their texts.
+const LOOK_ALIKES_MAX = 4;
+
+/** What two elements share if they are the same: most lists are of objects that begin with what tells them apart. */
+function signOf(value) {
+  if (isObject(value) && !Array.isArray(value) && typeof value.toJSON !== "function") {
+    for (const name of Object.keys(value)) {
+      const first = value[name];
+      if (isNothing(first)) continue;
+      // No JSON text has this character in it.
+      if (typeof first === "string" || typeof first === "number") return `${name}\0${first}`;
+      break;
+    }
+  }
+  return textOf(value);
 }

@@ -43,7 +43,9 @@ function writeExactly(value, depth) {
   if (typeof plain === "bigint") return plain.toString();
   if (plain === null || typeof plain !== "object") return JSON.stringify(plain);
   if (Array.isArray(plain)) {
-    return `[${plain.map((element) => writeExactly(element, depth + 1) ?? "null").join(",")}]`;
+    const elements = [];
+    for (const element of plain) elements.push(writeExactly(element, depth + 1) ?? "null");
+    return `[${elements.join(",")}]`;
   }
   const members = [];
   for (const key of Object.keys(plain)) {

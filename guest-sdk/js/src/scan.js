@@ -15,7 +15,7 @@ const RUN = new RegExp(`${PLAIN}(?:(?:${STRING}|${NESTED})${PLAIN}){0,${PARTS_MA
 
 const QUOTE = 34;
 const COMMA = 44;
-const COLON = 58;
+export const COLON = 58;
 const BACKSLASH = 92;
 const OPENING_BRACKET = 91;
 const CLOSING_BRACKET = 93;

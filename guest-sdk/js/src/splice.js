@@ -4,7 +4,7 @@
 // Invariant: `raw` has been read by JSON.parse; `before` is what the step's type made of it, `after` what the step hands on.
 
 import { difference, ElementsChange, GONE, ListChange, MembersChange } from "./difference.js";
-import { elements, members, skipSpaces, wholeEnd } from "./scan.js";
+import { COLON, elements, members, skipSpaces, valueEnd, wholeEnd } from "./scan.js";
 
 /**
  * The body that goes on. Where `before` and `after` agree, the step changed nothing, and the characters of `raw` stay:
@@ -21,37 +21,83 @@ export function merge(raw, before, after) {
 /** The value between two places of the text, changed. */
 function changed(raw, start, end, change) {
   const first = raw[start];
-  if (first === "{" && change instanceof MembersChange) return changedObject(raw, start, end, change);
+  if (first === "{" && change instanceof MembersChange) {
+    return changedFlat(raw, start, end, change) ?? changedMembers(raw, start, end, change);
+  }
   if (first === "[" && change instanceof ElementsChange) return changedElements(raw, start, end, change);
   if (first === "[" && change instanceof ListChange) return changedList(raw, start, change);
   return change.text();
 }
 
+// What most objects are that stand in long lists: members that are there get other values, and no object or list is
+// among them. They are looked for by their names, which is much less work than going from member to member. No answer
+// where that could find something else: a quote in a text has a backslash before it, so no text looks like a name here.
+function changedFlat(raw, start, end, { names, changes }) {
+  if (end - start > FLAT_MAX || names.length > 4) return undefined;
+  const came = raw.slice(start, end);
+  if (came.includes("\\") || came.lastIndexOf("{") > 0 || came.includes("[")) return undefined;
+  const edits = [];
+  for (let index = 0; index < names.length; index += 1) {
+    if (changes[index] === GONE) return undefined;
+    const value = flatValue(came, `"${names[index]}"`);
+    if (value < 0) return undefined;
+    edits.push({ start: value, end: valueEnd(came, value), text: changes[index].text() });
+  }
+  if (edits.length > 1) edits.sort((one, other) => one.start - other.start);
+  let out = "";
+  let from = 0;
+  for (const edit of edits) {
+    out += came.slice(from, edit.start) + edit.text;
+    from = edit.end;
+  }
+  return out + came.slice(from);
+}
+
+// Characters.
+const FLAT_MAX = 1000;
+
+/** Where the value of the member stands that has this name, with its quotes; -1 if none has, or more than one. */
+function flatValue(came, quoted) {
+  let found = -1;
+  for (let at = came.indexOf(quoted); at >= 0; at = came.indexOf(quoted, at + 1)) {
+    const colon = skipSpaces(came, at + quoted.length);
+    // A text that says the same is no name.
+    if (came.charCodeAt(colon) !== COLON) continue;
+    if (found >= 0) return -1;
+    found = skipSpaces(came, colon + 1);
+  }
+  return found;
+}
+
 // Members keep their place. Gone is what the type knew and no longer writes; new members follow at the end.
-function changedObject(raw, start, end, change) {
+function changedMembers(raw, start, end, change) {
   const came = members(raw, start);
   // A key that stands twice: the last one counts, as it does for every reader that accepts it at all.
-  const last = new Map(came.map((member, index) => [member.key, index]));
+  const last = new Map();
+  for (let index = 0; index < came.length; index += 1) last.set(came[index].key, index);
+  const changes = new Map();
+  for (let index = 0; index < change.names.length; index += 1) changes.set(change.names[index], change.changes[index]);
   const out = [];
   // What is not yet written begins here.
   let from = start;
   let isFirst = true;
-  came.forEach((member, index) => {
-    const its = change.members.get(member.key);
+  for (let index = 0; index < came.length; index += 1) {
+    const member = came[index];
+    const its = changes.get(member.key);
     if (its === GONE) {
       // With what stood before it; a first one with what stands behind it.
       out.push(raw.slice(from, isFirst ? Math.max(from, came[0].at) : came[index - 1].end));
       from = isFirst && index + 1 < came.length ? came[index + 1].at : member.end;
-      return;
+      continue;
     }
     isFirst = false;
-    if (its === undefined || last.get(member.key) !== index) return;
+    if (its === undefined || last.get(member.key) !== index) continue;
     out.push(raw.slice(from, member.start), changed(raw, member.start, member.end, its));
     from = member.end;
-  });
+  }
   const close = came.length > 0 ? came[came.length - 1].end : end - 1;
   out.push(came.length > 0 ? raw.slice(from, close) : "{");
-  for (const [key, its] of change.members) {
+  for (const [key, its] of changes) {
     if (its === GONE || last.has(key)) continue;
     out.push(`${isFirst ? "" : ","}${JSON.stringify(key)}:${its.text()}`);
     isFirst = false;
