@@ -25,6 +25,14 @@ go_version=1.26.6
 go_dir="$target_dir/go"
 PATH="$(realpath -ms "$go_dir/root/bin"):$PATH"
 
+# Node, where the machine has none that is new enough to run TypeScript, as a Python package that carries it; and the
+# tools that the JavaScript SDK is checked with.
+node_version=24.19.0
+node_dir="$target_dir/node"
+js_dir="$target_dir/js"
+js_tools=(typescript@5.9.3 @biomejs/biome@2.6.8 @types/node@22.19.0)
+PATH="$(realpath -ms "$node_dir/bin"):$PATH"
+
 say() { printf '\n==> %s\n' "$*" >&2; }
 
 die() {

@@ -36,6 +36,7 @@ fn run() -> Result<(), String> {
         "guest-sdk/java/template",
         "guest-sdk/java/pom.xml",
         "guest-sdk/java/README.md",
+        "guest-sdk/js",
         "wit",
         "Cargo.toml",
         "rust-toolchain.toml",
@@ -69,6 +70,10 @@ fn run() -> Result<(), String> {
     )?;
     list_texts(&mut code, "JAVA_SDK", &root.join("guest-sdk/java"), &["java", "xml", "md"])?;
     list_texts(&mut code, "JAVA_TEMPLATE", &root.join("guest-sdk/java/template"), &["toml", "md", "in", "gitignore"])?;
+    let (js, kinds) = (root.join("guest-sdk/js"), ["js", "ts", "json", "md", "toml", "gitignore"]);
+    list_texts(&mut code, "JS_SDK", &js, &kinds)?;
+    list_texts(&mut code, "JS_TEMPLATE", &js.join("template/js"), &kinds)?;
+    list_texts(&mut code, "TS_TEMPLATE", &js.join("template/ts"), &kinds)?;
     list_texts(&mut code, "CONTRACT", &root.join("wit"), &["wit"])?;
     write_if_changed(&out.join("embedded.rs"), code.as_bytes())
 }

@@ -69,7 +69,6 @@ fn component(path: &Path) -> Vec<u8> {
     let world = resolve.select_world(&[package], Some("step-plugin")).expect("the contract has this world");
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .unwrap_or_else(|error| panic!("{}", told(&error)));
-    let mut encoder = ComponentEncoder::default();
-    let encoder = encoder.module(&module).unwrap_or_else(|error| panic!("{}", told(&error)));
+    let encoder = ComponentEncoder::default().module(&module).unwrap_or_else(|error| panic!("{}", told(&error)));
     encoder.validate(true).encode().unwrap_or_else(|error| panic!("{}: {error:#}", path.display()))
 }

@@ -47,7 +47,7 @@ fn follow_with(folder: &Path, page: &str, sources: &[&str], environment: &[(&str
         .current_dir(folder)
         // No module is fetched: what is needed is in the project.
         .envs([("GOPROXY", "off"), ("GOFLAGS", "")])
-        // But for what makes components of Python, which is brought once for all tests.
+        // But for what makes components of Python and JavaScript, which is brought and compiled once for all tests.
         .env("SAGA_CACHE_DIR", target_dir().join("saga-cache"))
         .env("PATH", path)
         .envs(environment.iter().copied())
@@ -72,6 +72,16 @@ fn the_tutorial_for_go_ends_with_a_step_that_serves() {
 fn the_tutorial_for_python_ends_with_a_step_that_serves() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let told = follow(folder.path(), "docs/writing-steps-python.md", &[".py"]);
+    for word in ["wrote shop-gifts-wrap", "good shop.gifts.wrap", "shop.gifts.wrap plain = 9"] {
+        assert!(told.contains(word), "{word} is missing in\n{told}");
+    }
+    assert!(folder.path().join("plugins/shop.gifts.wrap.wasm").is_file(), "it was not built into the plugins folder");
+}
+
+#[test]
+fn the_tutorial_for_javascript_ends_with_a_step_that_serves() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let told = follow(folder.path(), "docs/writing-steps-js.md", &[".js"]);
     for word in ["wrote shop-gifts-wrap", "good shop.gifts.wrap", "shop.gifts.wrap plain = 9"] {
         assert!(told.contains(word), "{word} is missing in\n{told}");
     }

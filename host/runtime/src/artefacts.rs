@@ -41,6 +41,15 @@ fn digest_of_file(path: &Path) -> io::Result<Digest> {
     }
 }
 
+/// Code that lies in a file with its checksum beside it (`.sum`), mapped; none if it is damaged or of another engine.
+pub(crate) fn mapped_if_whole(engine: &wasmtime::Engine, path: &Path) -> Option<Component> {
+    let sum = std::fs::read_to_string(path.with_extension("sum")).ok()?;
+    if digest_of_file(path).ok()?.to_string() != sum {
+        return None;
+    }
+    mapped::component(engine, path).ok()
+}
+
 /// The folder. In it:
 /// `<digest>.wasm` the file as it was dropped; `<digest>-<engine>.cwasm` its compiled code, `<digest>-<engine>.sum`
 /// the checksum of that; `served/<address>/<digest>` an empty mark: this version was served for this step.

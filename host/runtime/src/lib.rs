@@ -9,6 +9,7 @@ mod check;
 mod engine;
 mod error;
 mod fault;
+pub mod freeze;
 mod instances;
 pub mod limits;
 mod long_calls;

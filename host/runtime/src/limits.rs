@@ -56,6 +56,8 @@ pub(crate) const HOST_CALL_BYTES_MIN: usize = 16 << 20;
 pub(crate) const HOST_CALL_OUTPUTS: usize = 4;
 /// Handles and WASI resources alive in one instance.
 pub(crate) const HANDLES_MAX: usize = 10_000;
+/// Bytes that a guest may print while it is started and frozen: what an author reads on a screen, and not a flood.
+pub(crate) const PRINTED_AT_START_BYTES_MAX: usize = 64 << 10;
 /// Random bytes in one call.
 pub(crate) const RANDOM_BYTES_MAX: u64 = 1 << 20;
 

@@ -2,6 +2,7 @@
 
 mod component;
 mod go;
+pub(super) mod js;
 mod python;
 mod rust;
 
@@ -44,7 +45,7 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     let wasm = compile(&project, options.profile.as_deref())?;
     let manifest = std::fs::read_to_string(&project.manifest)
         .with_context(|| format!("reading {}", project.manifest.display()))?;
-    check(&project, &wasm, &manifest)?;
+    check(&project, &wasm)?;
     let out = options.out.clone().unwrap_or_else(|| project.dir.join("dist"));
     std::fs::create_dir_all(&out).with_context(|| format!("making {}", out.display()))?;
     // The manifest first: a host that sees the new step must not load it under the old grants.
@@ -61,9 +62,6 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
 
 /// The component of the project, by the tools of its language.
 fn compile(project: &Project, profile: Option<&str>) -> anyhow::Result<Vec<u8>> {
-    if project.language == Language::Java {
-        return Err(is_remote(project).into());
-    }
     if project.language != Language::Rust && profile.is_some() {
         let message = format!("--profile is cargo's; {} has no profiles, leave it out", project.language.name());
         return Err(Stop::usage(message).into());
@@ -72,8 +70,8 @@ fn compile(project: &Project, profile: Option<&str>) -> anyhow::Result<Vec<u8>> 
         Language::Rust => rust::compile(project, profile.unwrap_or("release")),
         Language::Go => go::compile(project),
         Language::Python => python::compile(project),
+        Language::Js | Language::Ts => js::compile(project),
         Language::Java => Err(is_remote(project).into()),
-        Language::Js => Err(project.language.comes_later().into()),
     }
 }
 
@@ -114,27 +112,29 @@ impl Project {
             return Err(Stop::usage(format!("{} is no project of one step: {hint}", dir.display())).into());
         };
         let Some(language) = Language::of_project(dir) else {
-            let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod, one in Python a step.py, one in Java a \
-                        pom.xml; there is none of them";
+            let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod, one in Python a step.py, one in \
+                        JavaScript a step.js, one in Java a pom.xml; there is none of them";
             return Err(Stop::usage(format!("{} cannot be built: {hint}", dir.display())).into());
         };
         Ok(Self { dir: dir.to_owned(), address, manifest, language })
     }
-}
 
-/// The manifest, with its mistakes in words.
-fn parsed(project: &Project, manifest: &str) -> Result<Manifest, Stop> {
-    let file = project.manifest.file_name().unwrap_or_default().to_string_lossy();
-    host_core::manifest::parse(project.address.clone(), &file, manifest).map_err(|mistakes| {
-        let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
-        Stop::no(lines.join("\n"))
-    })
+    /// The manifest, read as a host reads it.
+    fn manifest(&self) -> anyhow::Result<Manifest> {
+        let text =
+            std::fs::read_to_string(&self.manifest).with_context(|| format!("reading {}", self.manifest.display()))?;
+        let file = self.manifest.file_name().unwrap_or_default().to_string_lossy();
+        host_core::manifest::parse(self.address.clone(), &file, &text).map_err(|mistakes| {
+            let lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+            Stop::no(lines.join("\n")).into()
+        })
+    }
 }
 
 /// What a host would refuse is told now.
-fn check(project: &Project, wasm: &[u8], manifest: &str) -> anyhow::Result<()> {
+fn check(project: &Project, wasm: &[u8]) -> anyhow::Result<()> {
+    let manifest = project.manifest()?;
     let file = project.manifest.file_name().unwrap_or_default().to_string_lossy();
-    let manifest = parsed(project, manifest)?;
     let inspection = host_runtime::inspect(wasm).map_err(|rejection| Stop::no(rejection.to_string()))?;
     inspection.check_grants(&manifest).map_err(|rejection| Stop::no(format!("{file}: {rejection}")).into())
 }

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
+use super::build::js::STEP_FILES;
 use crate::embedded::{
-    EmbeddedText, GO_SDK, GO_TEMPLATE, JAVA_SDK, JAVA_TEMPLATE, PYTHON_SDK, PYTHON_TEMPLATE, SDK, TEMPLATE,
+    EmbeddedText, GO_SDK, GO_TEMPLATE, JAVA_SDK, JAVA_TEMPLATE, JS_SDK, JS_TEMPLATE, PYTHON_SDK, PYTHON_TEMPLATE, SDK,
+    TEMPLATE, TS_TEMPLATE,
 };
-use crate::exit::Stop;
 
 /// Puts the library of a project in Java where Maven looks for it, once.
 pub const JAVA_INSTALL: &str = "mvn -q -B -f sdk/saga-step/pom.xml install -DskipTests";
@@ -22,6 +23,7 @@ pub enum Language {
     /// A remote step: a worker of its own, not a component.
     Java,
     Js,
+    Ts,
 }
 
 /// What `saga new` writes for a language.
@@ -32,6 +34,8 @@ pub struct Kit {
     pub sdk_folder: &'static str,
     /// The file with the two functions.
     pub step_file: &'static str,
+    /// A link in the project that leads to the SDK, where the language's tools look for packages.
+    pub link: Option<&'static str>,
     /// What runs the step's tests and builds it, in order.
     pub commands: &'static [&'static str],
 }
@@ -49,7 +53,8 @@ impl Language {
         } else if has("pom.xml") {
             Some(Language::Java)
         } else {
-            None
+            let step = STEP_FILES.iter().find(|name| has(name))?;
+            Some(if step.ends_with("ts") { Language::Ts } else { Language::Js })
         }
     }
 
@@ -60,48 +65,58 @@ impl Language {
             Language::Go => "Go",
             Language::Java => "Java",
             Language::Js => "JavaScript",
+            Language::Ts => "TypeScript",
         }
     }
 
-    pub fn kit(self) -> Result<Kit, Stop> {
+    pub fn kit(self) -> Kit {
         match self {
-            Language::Rust => Ok(Kit {
+            Language::Rust => Kit {
                 template: TEMPLATE,
                 sdk: SDK,
                 sdk_folder: "sdk/saga-step",
                 step_file: "src/lib.rs",
+                link: None,
                 commands: &["cargo test", "saga build"],
-            }),
-            Language::Go => Ok(Kit {
+            },
+            Language::Go => Kit {
                 template: GO_TEMPLATE,
                 sdk: GO_SDK,
                 sdk_folder: "sdk/saga",
                 step_file: "step.go",
+                link: None,
                 commands: &["go test", "saga build"],
-            }),
-            Language::Python => Ok(Kit {
+            },
+            Language::Python => Kit {
                 template: PYTHON_TEMPLATE,
                 sdk: PYTHON_SDK,
                 // Where `import saga_step` finds it, in tests as in the component.
                 sdk_folder: "saga_step",
                 step_file: "step.py",
+                link: None,
                 commands: &["python3 -m unittest", "saga build"],
-            }),
-            Language::Java => Ok(Kit {
+            },
+            Language::Java => Kit {
                 template: JAVA_TEMPLATE,
                 sdk: JAVA_SDK,
                 sdk_folder: "sdk/saga-step",
                 step_file: "src/main/java/{{folder}}/{{class}}.java",
+                link: None,
                 commands: &[JAVA_INSTALL, JAVA_BUILD],
-            }),
-            Language::Js => Err(self.comes_later()),
+            },
+            Language::Js => of_javascript(JS_TEMPLATE, "step.js"),
+            Language::Ts => of_javascript(TS_TEMPLATE, "step.ts"),
         }
     }
+}
 
-    pub fn comes_later(self) -> Stop {
-        let name = self.name();
-        Stop::usage(format!(
-            "steps in {name} come with a later version of saga; this one knows --lang rust, go, python and java"
-        ))
+fn of_javascript(template: &'static [EmbeddedText], step_file: &'static str) -> Kit {
+    Kit {
+        template,
+        sdk: JS_SDK,
+        sdk_folder: "sdk/saga-step",
+        step_file,
+        link: Some("node_modules/saga-step"),
+        commands: &["node --test", "saga build"],
     }
 }

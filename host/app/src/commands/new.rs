@@ -20,11 +20,12 @@ Examples:
   saga new shop.billing.payment                   writes ./shop-billing-payment
   saga new shop.billing.payment --lang go
   saga new shop.billing.payment --lang python
+  saga new shop.billing.payment --lang ts
   saga new shop.billing.payment --lang java       a remote step: a worker that Maven builds
   saga new shop.billing.payment --dir payment
 
-Then change src/lib.rs, step.go or step.py, run its tests with `cargo test`, `go test` or `python3 -m unittest`, and
-compile it with `saga build`. What to do with a worker in Java stands in its README.md.")]
+Then change the file with the two functions, run its tests with `cargo test`, `go test`, `python3 -m unittest` or
+`node --test`, and compile it with `saga build`. What to do with a worker in Java stands in its README.md.")]
 pub struct Options {
     /// Address of the step: domain.subdomain.service.
     pub address: StepAddress,
@@ -39,7 +40,7 @@ pub struct Options {
 }
 
 pub fn run(options: &Options) -> anyhow::Result<Exit> {
-    let kit = options.lang.kit()?;
+    let kit = options.lang.kit();
     let names = Names::of(&options.address);
     let dir = options.dir.clone().unwrap_or_else(|| PathBuf::from(&names.package));
     write_project(&dir, &kit, &names)?;
@@ -68,6 +69,20 @@ fn write_project(dir: &Path, kit: &Kit, names: &Names) -> anyhow::Result<()> {
     for EmbeddedText { path, text } in kit.sdk {
         write(&dir.join(kit.sdk_folder).join(path), text)?;
     }
+    kit.link.map_or(Ok(()), |link| lead_to_sdk(dir, link, kit.sdk_folder))
+}
+
+/// What `npm install` would make of the dependency on a folder; only links are made by it, too. Where the system gives
+/// none, the build finds the SDK all the same, and `npm install` makes it for the tests.
+fn lead_to_sdk(dir: &Path, link: &str, sdk_folder: &str) -> anyhow::Result<()> {
+    let path = dir.join(link);
+    let folder = path.parent().context("a link stands in a folder")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(Path::new("..").join(sdk_folder), &path)
+        .with_context(|| format!("linking {}", path.display()))?;
+    #[cfg(not(unix))]
+    let _ = sdk_folder;
     Ok(())
 }
 
@@ -85,15 +100,19 @@ mod tests {
         StepAddress::try_new("shop.billing.payment").expect("an address")
     }
 
-    fn kit(language: Language) -> Kit {
-        language.kit().map_err(|stop| stop.message).expect("a language of this version")
-    }
-
     #[test]
     fn a_project_has_the_step_its_manifest_and_the_sdk_and_no_placeholder_is_left() {
         let rust = ["Cargo.toml", "src/lib.rs", "sdk/saga-step/Cargo.toml", "sdk/saga-step/wit/saga-step.wit"];
         let go = ["go.mod", "step.go", "step_test.go", "sdk/saga/go.mod", "sdk/saga/wit/saga-step.wit"];
         let python = ["pyproject.toml", "step.py", "test_step.py", "saga_step/__init__.py", "saga_step/py.typed"];
+        let js = [
+            "package.json",
+            "step.js",
+            "step.test.js",
+            "sdk/saga-step/src/index.js",
+            "node_modules/saga-step/package.json",
+        ];
+        let ts = ["package.json", "step.ts", "step.test.ts", "tsconfig.json", "sdk/saga-step/src/index.d.ts"];
         let java = [
             "pom.xml",
             "src/main/java/shop/billing/PaymentStep.java",
@@ -101,18 +120,22 @@ mod tests {
             "sdk/saga-step/pom.xml",
             "sdk/saga-step/src/main/java/step/saga/Step.java",
         ];
-        for (language, files) in [
+        let of_language = [
             (Language::Rust, &rust[..]),
             (Language::Go, &go[..]),
             (Language::Python, &python[..]),
+            (Language::Js, &js[..]),
+            (Language::Ts, &ts[..]),
             (Language::Java, &java[..]),
-        ] {
+        ];
+        for (language, files) in of_language {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let dir = folder.path().join("payment");
-            write_project(&dir, &kit(language), &Names::of(&address())).expect("an empty place");
+            write_project(&dir, &language.kit(), &Names::of(&address())).expect("an empty place");
             for path in files.iter().chain(&["README.md", "shop.billing.payment.toml"]) {
                 let text = std::fs::read_to_string(dir.join(path)).expect(path);
-                let is_of_sdk = path.starts_with("sdk/") || path.starts_with("saga_step/");
+                let is_of_sdk =
+                    path.starts_with("sdk/") || path.contains("saga-step") || path.starts_with("saga_step/");
                 assert!(is_of_sdk || !text.contains("{{"), "{path}");
             }
             let manifest = std::fs::read_to_string(dir.join("shop.billing.payment.toml")).expect("a manifest");
@@ -125,17 +148,9 @@ mod tests {
     fn a_folder_with_files_is_left_alone() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("mine"), "x").expect("writing");
-        let error = write_project(folder.path(), &kit(Language::Rust), &Names::of(&address()));
+        let error = write_project(folder.path(), &Language::Rust.kit(), &Names::of(&address()));
         let error = error.expect_err("the folder is taken");
         assert_eq!(crate::exit::of_error(&error), Exit::Usage);
         assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 1);
-    }
-
-    #[test]
-    fn a_language_of_a_later_version_is_refused() {
-        let options = Options { address: address(), lang: Language::Js, dir: None };
-        let error = run(&options).expect_err("not yet");
-        assert_eq!(crate::exit::of_error(&error), Exit::Usage);
-        assert!(error.to_string().contains("later version"), "{error}");
     }
 }

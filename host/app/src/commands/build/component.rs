@@ -32,7 +32,7 @@ fn refused(error: anyhow::Error) -> anyhow::Error {
 }
 
 /// The contract that the binary carries. Packages that others use come first: `deps/` sorts before the contract itself.
-fn contract() -> anyhow::Result<(Resolve, wit_parser::WorldId)> {
+pub(super) fn contract() -> anyhow::Result<(Resolve, wit_parser::WorldId)> {
     let mut resolve = Resolve::default();
     let mut last = None;
     for file in CONTRACT {

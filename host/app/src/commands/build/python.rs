@@ -53,7 +53,7 @@ pub(super) fn compile(project: &Project) -> anyhow::Result<Vec<u8>> {
     sources::copy(&sources, &inner)?;
     let wit = folder.path().join("wit");
     write_all(&wit, CONTRACT)?;
-    let world = world(&grants(project)?);
+    let world = world(&project.manifest()?.grants);
     std::fs::write(wit.join("granted-step.wit"), world).context("writing the world of the step")?;
     let entry = folder.path().join("entry");
     write_all(&entry, &[EmbeddedText { path: "saga_entry.py", text: ENTRY_TEXT }])?;
@@ -68,12 +68,6 @@ pub(super) fn compile(project: &Project) -> anyhow::Result<Vec<u8>> {
         Err(said) => said,
     };
     Err(Stop::no(output::told(&said, &sources.root)).into())
-}
-
-fn grants(project: &Project) -> anyhow::Result<Vec<Grant>> {
-    let text = std::fs::read_to_string(&project.manifest)
-        .with_context(|| format!("reading {}", project.manifest.display()))?;
-    Ok(super::parsed(project, &text)?.grants)
 }
 
 fn world(grants: &[Grant]) -> String {

@@ -1,0 +1,211 @@
+// What a step changed: the difference of two values, as JSON has them. Knows nothing of texts that came; see splice.js.
+// No number is a key of a Map here: the engine of a component finds those slowly.
+// Compares values and not their texts: an unchanged megabyte costs a walk, and what is written is only what changed.
+
+import { Exact, plainOf, write } from "./exact.js";
+
+/** The member is no longer there. */
+export const GONE = Symbol("gone");
+
+/** A value in the place of another: the whole of it, if no more is known. */
+export class Change {
+  constructor(value) {
+    this.value = value;
+  }
+
+  /** The new value as a JSON text. */
+  text() {
+    return write(this.value) ?? "null";
+  }
+}
+
+/** An object of which the members with these names changed, each by a change or GONE; new ones stand as they follow. */
+export class MembersChange extends Change {
+  constructor(value, names, changes) {
+    super(value);
+    this.names = names;
+    this.changes = changes;
+  }
+}
+
+/** A list that is as long as before: `parts` has the elements that changed. `count` is how many there are. */
+export class ElementsChange extends Change {
+  constructor(value, count, parts) {
+    super(value);
+    this.count = count;
+    this.parts = parts;
+  }
+}
+
+/** A list of another length: `parts` has all its elements. `count` is how many there were before. */
+export class ListChange extends Change {
+  constructor(value, count, parts) {
+    super(value);
+    this.count = count;
+    this.parts = parts;
+  }
+}
+
+/** An element: its index, the old one that it is, or -1 if it is new, and how it differs from that one. */
+class Part {
+  constructor(index, partner, change) {
+    this.index = index;
+    this.partner = partner;
+    this.change = change;
+  }
+}
+
+/** How `after` differs from `before`; undefined if both are the same JSON. */
+export function difference(before, after) {
+  if (before === after) return undefined;
+  const is = plainOf(after);
+  if (isObject(is)) {
+    const was = opened(before);
+    const isList = Array.isArray(is);
+    if (isObject(was) && isList === Array.isArray(was)) {
+      if (!isList) return ofMembers(was, is);
+      return was.length === is.length ? ofElements(was, is) : ofLengths(was, is);
+    }
+  }
+  return textOf(before) === textOf(is) ? undefined : new Change(is);
+}
+
+function textOf(value) {
+  return value instanceof Exact ? value.jsonText() : (write(value) ?? "null");
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !(value instanceof Exact);
+}
+
+/** A text that is an object or a list, to be compared with one. */
+function opened(value) {
+  const plain = plainOf(value);
+  return plain instanceof Exact ? JSON.parse(plain.jsonText()) : plain;
+}
+
+/** What JSON.stringify leaves out of an object, and writes as null in a list. */
+function isNothing(value) {
+  return value === undefined || typeof value === "function" || typeof value === "symbol";
+}
+
+function elementOf(value) {
+  return isNothing(value) ? null : value;
+}
+
+function ofMembers(was, is) {
+  const changed = [];
+  const changes = [];
+  const names = Object.keys(was);
+  const next = Object.keys(is);
+  // As long as the names are the same ones in the same places, none is looked for.
+  let areAlike = names.length === next.length;
+  for (let index = 0; index < next.length; index += 1) {
+    const name = next[index];
+    const isAlike = names[index] === name;
+    const before = isAlike || Object.hasOwn(was, name) ? was[name] : undefined;
+    const after = is[name];
+    if (!isAlike || after === undefined) areAlike = false;
+    if (before === after || isNothing(after)) continue;
+    const change = isNothing(before) ? new Change(after) : difference(before, after);
+    if (change === undefined) continue;
+    changed.push(name);
+    changes.push(change);
+  }
+  for (const name of areAlike ? [] : names) {
+    if (isNothing(was[name]) || (Object.hasOwn(is, name) && !isNothing(is[name]))) continue;
+    changed.push(name);
+    changes.push(GONE);
+  }
+  return changed.length === 0 ? undefined : new MembersChange(is, changed, changes);
+}
+
+// An element that changed may be another one that moved: then it is that one, with its digits. Otherwise it is the one
+// that stood there, unless that one moved away.
+function ofElements(was, is) {
+  const indices = [];
+  const changes = [];
+  for (let index = 0; index < is.length; index += 1) {
+    if (was[index] === is[index]) continue;
+    const change = difference(elementOf(was[index]), elementOf(is[index]));
+    if (change === undefined) continue;
+    indices.push(index);
+    changes.push(change);
+  }
+  if (indices.length === 0) return undefined;
+  const moved = indices.length === 1 ? [-1] : partners(was, is, indices, indices);
+  const hasLeft = [];
+  for (const partner of moved) if (partner >= 0) hasLeft[partner] = true;
+  const parts = indices.map((index, place) => {
+    if (moved[place] >= 0) return new Part(index, moved[place], undefined);
+    return hasLeft[index] ? new Part(index, -1, new Change(is[index])) : new Part(index, index, changes[place]);
+  });
+  return new ElementsChange(is, was.length, parts);
+}
+
+function isSame(before, after) {
+  return difference(elementOf(before), elementOf(after)) === undefined;
+}
+
+// What stands at both ends stayed; what is between is what it was elsewhere, or new.
+function ofLengths(was, is) {
+  const shorter = Math.min(was.length, is.length);
+  let head = 0;
+  while (head < shorter && isSame(was[head], is[head])) head += 1;
+  let tail = 0;
+  const isSameFromEnd = (count) => isSame(was[was.length - count], is[is.length - count]);
+  while (tail < shorter - head && isSameFromEnd(tail + 1)) tail += 1;
+  const between = (length) => Array.from({ length: length - tail - head }, (_, place) => head + place);
+  const moved = partners(was, is, between(was.length), between(is.length));
+  const parts = is.map((value, index) => {
+    if (index < head) return new Part(index, index, undefined);
+    if (index >= is.length - tail) return new Part(index, index - is.length + was.length, undefined);
+    const partner = moved[index - head];
+    return new Part(index, partner, partner < 0 ? new Change(value) : undefined);
+  });
+  return new ListChange(is, was.length, parts);
+}
+
+/** For each of the new indices the old one at which the same stood, or -1; each old one is taken once, in order. */
+function partners(was, is, olds, news) {
+  const free = new Map();
+  const put = (sign, index) => {
+    const places = free.get(sign);
+    if (places === undefined) free.set(sign, [index]);
+    else places.push(index);
+  };
+  for (const index of olds) put(signOf(was[index]), index);
+  for (const [sign, places] of [...free]) {
+    if (places.length <= LOOK_ALIKES_MAX || !sign.includes("\0")) continue;
+    for (const index of places) put(textOf(was[index]), index);
+    free.set(sign, undefined);
+  }
+  for (const places of free.values()) places?.reverse();
+  const hasTexts = (sign) => free.has(sign) && free.get(sign) === undefined;
+  return news.map((index) => {
+    const sign = signOf(is[index]);
+    if (hasTexts(sign)) return free.get(textOf(is[index]))?.pop() ?? -1;
+    const places = free.get(sign) ?? [];
+    // Those that stand at the same index are known to differ.
+    const isIt = (old) => (old !== index || olds !== news) && isSame(was[old], is[index]);
+    const place = places.findLastIndex(isIt);
+    return place < 0 ? -1 : places.splice(place, 1)[0];
+  });
+}
+
+// If more have the same sign, they are told apart by their texts.
+const LOOK_ALIKES_MAX = 4;
+
+/** What two elements share if they are the same: most lists are of objects that begin with what tells them apart. */
+function signOf(value) {
+  if (isObject(value) && !Array.isArray(value) && typeof value.toJSON !== "function") {
+    for (const name of Object.keys(value)) {
+      const first = value[name];
+      if (isNothing(first)) continue;
+      // No JSON text has this character in it.
+      if (typeof first === "string" || typeof first === "number") return `${name}\0${first}`;
+      break;
+    }
+  }
+  return textOf(value);
+}
