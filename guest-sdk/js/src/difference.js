@@ -58,9 +58,9 @@ class Part {
 /** How `after` differs from `before`; undefined if both are the same JSON. */
 export function difference(before, after) {
   if (before === after) return undefined;
-  const is = plainOf(after);
+  const is = isPlain(after) ? after : plainOf(after);
   if (isObject(is)) {
-    const was = opened(before);
+    const was = isPlain(before) ? before : opened(before);
     const isList = Array.isArray(is);
     if (isObject(was) && isList === Array.isArray(was)) {
       if (!isList) return ofMembers(was, is);
@@ -76,6 +76,12 @@ function textOf(value) {
 
 function isObject(value) {
   return typeof value === "object" && value !== null && !(value instanceof Exact);
+}
+
+/** What JSON.parse makes of an object or a list, and most of what a step makes: told quickly, for most values are. */
+function isPlain(value) {
+  if (typeof value !== "object" || value === null || value.toJSON !== undefined) return false;
+  return value.constructor === Object || value.constructor === Array;
 }
 
 /** A text that is an object or a list, to be compared with one. */
@@ -94,8 +100,8 @@ function elementOf(value) {
 }
 
 function ofMembers(was, is) {
-  const changed = [];
-  const changes = [];
+  let changed;
+  let changes;
   const names = Object.keys(was);
   const next = Object.keys(is);
   // As long as the names are the same ones in the same places, none is looked for.
@@ -109,15 +115,19 @@ function ofMembers(was, is) {
     if (before === after || isNothing(after)) continue;
     const change = isNothing(before) ? new Change(after) : difference(before, after);
     if (change === undefined) continue;
+    changed ??= [];
+    changes ??= [];
     changed.push(name);
     changes.push(change);
   }
   for (const name of areAlike ? [] : names) {
     if (isNothing(was[name]) || (Object.hasOwn(is, name) && !isNothing(is[name]))) continue;
+    changed ??= [];
+    changes ??= [];
     changed.push(name);
     changes.push(GONE);
   }
-  return changed.length === 0 ? undefined : new MembersChange(is, changed, changes);
+  return changed && new MembersChange(is, changed, changes);
 }
 
 // An element that changed may be another one that moved: then it is that one, with its digits. Otherwise it is the one
@@ -169,28 +179,46 @@ function ofLengths(was, is) {
 /** For each of the new indices the old one at which the same stood, or -1; each old one is taken once, in order. */
 function partners(was, is, olds, news) {
   const free = new Map();
-  const put = (sign, index) => {
+  const crowded = [];
+  for (const index of olds) {
+    const sign = signOf(was[index]);
     const places = free.get(sign);
     if (places === undefined) free.set(sign, [index]);
-    else places.push(index);
-  };
-  for (const index of olds) put(signOf(was[index]), index);
-  for (const [sign, places] of [...free]) {
-    if (places.length <= LOOK_ALIKES_MAX || !sign.includes("\0")) continue;
-    for (const index of places) put(textOf(was[index]), index);
-    free.set(sign, undefined);
+    else if (places.push(index) === LOOK_ALIKES_MAX + 1 && sign.includes("\0")) crowded.push(sign);
   }
-  for (const places of free.values()) places?.reverse();
-  const hasTexts = (sign) => free.has(sign) && free.get(sign) === undefined;
-  return news.map((index) => {
-    const sign = signOf(is[index]);
-    if (hasTexts(sign)) return free.get(textOf(is[index]))?.pop() ?? -1;
-    const places = free.get(sign) ?? [];
-    // Those that stand at the same index are known to differ.
-    const isIt = (old) => (old !== index || olds !== news) && isSame(was[old], is[index]);
-    const place = places.findLastIndex(isIt);
-    return place < 0 ? -1 : places.splice(place, 1)[0];
-  });
+  for (const sign of crowded) {
+    const byText = new Map();
+    for (const index of free.get(sign)) {
+      const text = textOf(was[index]);
+      if (byText.has(text)) byText.get(text).push(index);
+      else byText.set(text, [index]);
+    }
+    free.set(sign, byText);
+    for (const places of byText.values()) places.reverse();
+  }
+  for (const places of free.values()) if (places.length > 1) places.reverse();
+  const found = [];
+  for (const index of news) {
+    let places = free.get(signOf(is[index]));
+    if (places instanceof Map) places = places.get(textOf(is[index]));
+    found.push(places === undefined ? -1 : taken(places, was, is, index, olds === news));
+  }
+  return found;
+}
+
+/**
+ * Takes the first at which the same stands from `places`, of which the last is the first. Where the indices are those of
+ * `is`, its own is no choice.
+ */
+function taken(places, was, is, index, areItsOwn) {
+  for (let place = places.length - 1; place >= 0; place -= 1) {
+    const old = places[place];
+    if ((areItsOwn && old === index) || !isSame(was[old], is[index])) continue;
+    if (place === places.length - 1) places.pop();
+    else places.splice(place, 1);
+    return old;
+  }
+  return -1;
 }
 
 // If more have the same sign, they are told apart by their texts.
@@ -198,7 +226,7 @@ const LOOK_ALIKES_MAX = 4;
 
 /** What two elements share if they are the same: most lists are of objects that begin with what tells them apart. */
 function signOf(value) {
-  if (isObject(value) && !Array.isArray(value) && typeof value.toJSON !== "function") {
+  if (isPlain(value) && !Array.isArray(value)) {
     for (const name of Object.keys(value)) {
       const first = value[name];
       if (isNothing(first)) continue;

@@ -17,9 +17,9 @@ const QUOTE = 34;
 const COMMA = 44;
 export const COLON = 58;
 const BACKSLASH = 92;
-const OPENING_BRACKET = 91;
+export const OPENING_BRACKET = 91;
 const CLOSING_BRACKET = 93;
-const OPENING_BRACE = 123;
+export const OPENING_BRACE = 123;
 const CLOSING_BRACE = 125;
 
 export function skipSpaces(text, from) {

@@ -4,7 +4,7 @@
 // Invariant: `raw` has been read by JSON.parse; `before` is what the step's type made of it, `after` what the step hands on.
 
 import { difference, ElementsChange, GONE, ListChange, MembersChange } from "./difference.js";
-import { COLON, elements, members, skipSpaces, valueEnd, wholeEnd } from "./scan.js";
+import { COLON, elements, members, OPENING_BRACE, OPENING_BRACKET, skipSpaces, valueEnd, wholeEnd } from "./scan.js";
 
 /**
  * The body that goes on. Where `before` and `after` agree, the step changed nothing, and the characters of `raw` stay:
@@ -33,24 +33,19 @@ function changed(raw, start, end, change) {
 // among them. They are looked for by their names, which is much less work than going from member to member. No answer
 // where that could find something else: a quote in a text has a backslash before it, so no text looks like a name here.
 function changedFlat(raw, start, end, { names, changes }) {
-  if (end - start > FLAT_MAX || names.length > 4) return undefined;
-  const came = raw.slice(start, end);
+  if (end - start > FLAT_MAX) return undefined;
+  let came = raw.slice(start, end);
   if (came.includes("\\") || came.lastIndexOf("{") > 0 || came.includes("[")) return undefined;
-  const edits = [];
   for (let index = 0; index < names.length; index += 1) {
     if (changes[index] === GONE) return undefined;
-    const value = flatValue(came, `"${names[index]}"`);
-    if (value < 0) return undefined;
-    edits.push({ start: value, end: valueEnd(came, value), text: changes[index].text() });
+    const at = flatValue(came, `"${names[index]}"`);
+    if (at < 0) return undefined;
+    const text = changes[index].text();
+    const first = text.charCodeAt(0);
+    if (first === OPENING_BRACE || first === OPENING_BRACKET) return undefined;
+    came = came.slice(0, at) + text + came.slice(valueEnd(came, at));
   }
-  if (edits.length > 1) edits.sort((one, other) => one.start - other.start);
-  let out = "";
-  let from = 0;
-  for (const edit of edits) {
-    out += came.slice(from, edit.start) + edit.text;
-    from = edit.end;
-  }
-  return out + came.slice(from);
+  return came;
 }
 
 // Characters.

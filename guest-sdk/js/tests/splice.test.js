@@ -52,6 +52,34 @@ const CASES = [
   ["another kind", '{"a":{"b":1.0}}', { a: { b: 1 } }, { a: null }, '{"a":null}'],
   ["a scalar", " [1.0] ", [1], 1, " 1 "],
   ["keys like numbers", '{"b":1,"2":2.0,"1":3}', { b: 1, 2: 2, 1: 3 }, { b: 1, 2: 2, 1: 4 }, '{"b":1,"2":2.0,"1":4}'],
+  [
+    "a text that says a name",
+    '{"a":"b","b" : 1.0,"c":2.50}',
+    { a: "b", b: 1 },
+    { a: "b", b: 2 },
+    '{"a":"b","b" : 2,"c":2.50}',
+  ],
+  [
+    "a new value that holds the name of another member",
+    '{"a":1.0,"c":0.50}',
+    { a: 1 },
+    { a: { b: 1 }, b: 2 },
+    '{"a":{"b":1},"c":0.50,"b":2}',
+  ],
+  [
+    "many that look alike, moved",
+    `[${[0, 1, 2, 3, 4, 5, 6].map((n) => `{"t":"x","n":${n}.0}`).join(", ")}]`,
+    [0, 1, 2, 3, 4, 5, 6].map((n) => ({ t: "x", n })),
+    [6, 5, 4, 3, 2, 1, 0].map((n) => ({ t: "x", n })),
+    `[${[6, 5, 4, 3, 2, 1, 0].map((n) => `{"t":"x","n":${n}.0}`).join(", ")}]`,
+  ],
+  [
+    "some that are the same, and one more at the front",
+    "[1.0, 1.00, 1.0, 1.0, 1.0, 1.0, 2.0]",
+    [1, 1, 1, 1, 1, 1, 2],
+    [3, 1, 1, 1, 1, 1, 1, 2],
+    "[3,1.0,1.00,1.0,1.0,1.0,1.0,2.0]",
+  ],
   ["a member set to undefined is gone", '{"a":1,"b":2}', { a: 1, b: 2 }, { a: undefined, b: 2 }, '{"b":2}'],
 ];
 
@@ -69,6 +97,18 @@ test("what goes on means what the step wrote", () => {
     const got = merge(came, JSON.parse(came), after);
     assert.deepEqual(JSON.parse(got), after, `seed ${seed}: ${came} and ${write(after)} became ${got}`);
   }
+});
+
+// Beside what changed, digits stay that the language cannot hold.
+test("in a megabyte everything is changed", () => {
+  const lines = Array.from(
+    { length: 12_500 },
+    (_, n) => `{"id": ${n}, "rate": 0.${n}0, "sku": "gift wrap ${n}", "count": 1, "big": 9007199254740993}`,
+  );
+  const raw = `{"lines": [${lines.join(", ")}]}`;
+  const body = JSON.parse(raw);
+  for (const line of body.lines) line.count += 1;
+  assert.equal(merge(raw, JSON.parse(raw), body), raw.replaceAll('"count": 1', '"count": 2'));
 });
 
 function generator(seed) {

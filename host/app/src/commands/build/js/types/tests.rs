@@ -22,7 +22,7 @@ fn types_are_taken_out_and_the_rest_stays() {
         ("let a!: number;", "let a ;"),
         (
             "function f<T>(this: X, a?: T, ...b: T[]): asserts a is T { return a! }",
-            "function f ( a , ...b ) { return a }",
+            "function f ( a , ...b ) { return a; }",
         ),
         ("const f = async <T,>(a: T): Promise<T> => a as T;", "const f = async (a ) => a ;"),
         ("f<number>(x satisfies Y, new M<K, V>());", "f (x , new M ());"),
@@ -45,7 +45,7 @@ fn types_are_taken_out_and_the_rest_stays() {
 fn classes_lose_what_is_only_declared() {
     let typed = "export abstract class A<T> extends B<T> implements C, D {\n  declare x: number;\n  private readonly y?: T = 1;\n\
                    static override z: T;\n  [key: string]: unknown;\n  abstract f(): void;\n  g?(): void;\n  protected h(): T { return 1 }\n}";
-    let plain = "export class A extends B { ; ; y = 1; static z ; ; ; ; ; h() { return 1 } }";
+    let plain = "export class A extends B { ; ; ; y = 1; static z ; ; ; ; ; h() { return 1 } }";
     assert_eq!(squeezed(typed), plain);
 }
 
@@ -64,7 +64,7 @@ fn lines_do_not_run_together() {
 fn an_arrow_keeps_its_brackets_in_its_own_line() {
     assert_eq!(
         erased("const f = (a: {\n  b: 1 }): {\n  c: 2\n} => a"),
-        "const f = (a     \n          \n      \n) => a"
+        "const f = (a   \n            \n      \n) => a"
     );
     assert_eq!(erased("const f = async <\n  T,\n>(a: T) => a"), "const f = async (\n    \n  a   ) => a");
 }
