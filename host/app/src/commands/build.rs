@@ -62,7 +62,7 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
 
 /// The component of the project, by the tools of its language.
 fn compile(project: &Project, profile: Option<&str>) -> anyhow::Result<Vec<u8>> {
-    if project.language != Language::Rust && profile.is_some() {
+    if !matches!(project.language, Language::Rust | Language::Java) && profile.is_some() {
         let message = format!("--profile is cargo's; {} has no profiles, leave it out", project.language.name());
         return Err(Stop::usage(message).into());
     }
