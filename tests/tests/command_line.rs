@@ -163,5 +163,5 @@ fn what_a_build_in_go_lacks_is_told_with_its_cure() {
 fn a_language_that_is_not_known_is_refused_with_those_there_are() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let ran = saga_in(folder.path(), &["new", "a.b.c", "--lang", "cobol"]);
-    assert!(ran.status == 2 && ran.err.contains("[possible values: rust, python, go, js, ts]"), "{ran:?}");
+    assert!(ran.status == 2 && ran.err.contains("[possible values: rust, python, go, java, js, ts]"), "{ran:?}");
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use saga_tests::artefacts::{saga, target_dir};
-use saga_tests::conformance::{built, run_cases, run_sandbox};
+use saga_tests::conformance::{built, run_cases, run_sandbox, run_soak};
 
 #[test]
 fn the_conformance_step_in_javascript_holds_every_case() {
@@ -19,6 +19,12 @@ fn the_conformance_step_in_javascript_holds_every_case() {
 fn a_step_in_javascript_has_chance_and_time_ends_at_its_limits_and_serves_many_calls() {
     let (wasm, manifest) = built("js");
     run_sandbox(&wasm, &manifest);
+}
+
+#[test]
+fn an_instance_in_javascript_serves_thousands_of_calls_in_the_memory_it_has() {
+    let (wasm, manifest) = built("js");
+    run_soak(&wasm, &manifest);
 }
 
 /// A project with these files; nothing of Node or npm is on the path of what is run in it.

@@ -123,7 +123,7 @@ fn usage_errors_end_with_2_and_name_the_cure() {
         (&["nonsense"][..], "unrecognized subcommand"),
         (&["list", "--status", "complted"], "did you mean completed?"),
         (&["start", "shop", "--body", "{a:1}"], "single quotes"),
-        (&["new", "a.b.c", "--lang", "cobol"], "possible values: rust, python, go, js, ts"),
+        (&["new", "a.b.c", "--lang", "cobol"], "possible values: rust, python, go, java, js, ts"),
         (&["list", "--host", "https://x"], "http://"),
         (&["run", "--config", bad], "bad.toml:3: limits.body: "),
         (&["run", "--config", "/nowhere/saga.toml"], "saga.toml: it cannot be read"),
