@@ -113,7 +113,7 @@ impl Project {
         };
         let Some(language) = Language::of_project(dir) else {
             let hint = "a project in Rust has a Cargo.toml, one in Go a go.mod, one in Python a step.py, one in \
-                        JavaScript a step.js, one in Java a pom.xml; there is none of them";
+                        JavaScript a step.js or step.ts, one in Java a pom.xml; there is none of them";
             return Err(Stop::usage(format!("{} cannot be built: {hint}", dir.display())).into());
         };
         Ok(Self { dir: dir.to_owned(), address, manifest, language })
