@@ -130,7 +130,7 @@ fn a_foreign_producer_starts_sagas_with_the_minimal_envelope_each_of_them_once()
     let steps = SHOP.join(",");
     assert_eq!(start_sagas(PREFIX, ["envelope", &steps], &lines).len(), 2);
     let completed = check::status(&host.api, "legacy-1", "completed");
-    assert_eq!(check::path(&completed), "order done, stock done, payment done, complete done, notification done");
+    assert_eq!(check::path(&completed), "order done, stock done, payment done, complete done");
     assert!(host.api.get_text("/v1/sagas/legacy-1").contains(&format!("{{\"order-id\":\"a\",{rest}}}")), "{completed}");
     let refused = check::status(&host.api, "legacy-2", "compensated");
     assert_eq!(check::path(&refused), "order done, stock done, payment rejected | stock done, order done");
