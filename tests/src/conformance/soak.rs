@@ -1,5 +1,6 @@
 //! One instance of the conformance step that serves call after call, with bodies of random sizes: none of them may end
-//! it, each must be answered rightly, and its memory must stop to grow. Prints the memory on the way.
+//! it, each must be answered rightly, and its memory must come to grow by no more than a few bytes a call. Prints the
+//! memory on the way.
 
 use std::path::Path;
 use std::time::Instant;
