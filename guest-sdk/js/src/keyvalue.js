@@ -24,8 +24,6 @@ export class AccessDenied extends Error {
  */
 class Bucket {
   #name;
-  #handle;
-  #epoch;
 
   constructor(name) {
     this.#name = name;
@@ -88,13 +86,7 @@ class Bucket {
 
   #ask(question) {
     try {
-      const here = host();
-      // What was opened in an earlier call belongs to that one.
-      if (this.#handle === undefined || this.#epoch !== here.epoch) {
-        this.#handle = here.openBucket(this.#name);
-        this.#epoch = here.epoch;
-      }
-      return question(this.#handle);
+      return question(host().openBucket(this.#name));
     } catch (error) {
       throw this.#told(error);
     }

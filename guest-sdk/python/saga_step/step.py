@@ -78,7 +78,7 @@ class Step:
                 return self._answer(self.handle, context, body)
         except BaseException as error:
             answer = answer_of(error)
-            return Retry(_words_of(error)) if answer is None else answer
+            return Retry(_words_of(error)) if answer is None else _bare(answer)
 
     def _compensate(self, context: Context, body: str, log: str | None) -> Outcome:
         try:
@@ -104,6 +104,13 @@ class Step:
         else:
             goes_on = _splice.merge(raw, before(), result.body)
         return Finished(goes_on, result.compensation)
+
+
+def _bare(answer: Rejected | Retry | Wait) -> Outcome:
+    """Without where it was raised: those frames hold the body and lead back to whoever holds the answer, a ring that
+    lasts until somebody looks for garbage."""
+    answer.__traceback__ = answer.__cause__ = answer.__context__ = None
+    return answer
 
 
 _DECIMALS = decimal.Context(prec=_DECIMAL_DIGITS)

@@ -2,9 +2,11 @@
 
 import datetime
 import decimal
+import gc
 import json
 import logging
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -160,6 +162,25 @@ def test_an_answer_may_be_the_cause_of_another_exception() -> None:
             raise ValueError("while handling it") from None
 
     assert "while handling it" in host_for(other).handle("{}").retry().reason
+
+
+@pytest.mark.parametrize("error", [Rejected("no", "no"), Retry("later"), Wait("key", "not yet"), ValueError("odd")])
+def test_an_answer_that_was_raised_leaves_no_garbage(error: BaseException) -> None:
+    bodies = []
+
+    def handle(context: Context, order: Order) -> Done:
+        bodies.append(weakref.ref(order))
+        try:
+            raise KeyError(order)
+        except KeyError as cause:
+            raise type(error)(*error.args) from cause
+
+    gc.disable()
+    try:
+        host_for(handle).handle("{}")
+        assert [body() for body in bodies] == [None], "a ring of references keeps the body until somebody looks for it"
+    finally:
+        gc.enable()
 
 
 def test_an_unexpected_exception_tells_what_and_where() -> None:

@@ -9,7 +9,6 @@ const byBytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 export class World {
   config = new Map();
-  epoch = 0;
   #committed = new Map([["", new Map()]]);
   #buckets;
   // undefined grants everything, or allows every topic.
@@ -36,7 +35,6 @@ export class World {
   }
 
   begin() {
-    this.epoch += 1;
     this.#buckets = new Map([...this.#committed].map(([name, bucket]) => [name, new Map(bucket)]));
     [this.#logs, this.#events, this.#signals] = [[], [], []];
   }
