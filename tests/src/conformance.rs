@@ -73,28 +73,39 @@ pub fn run_cases_of(file: &str, wasm: &Path, manifest: &Path) {
 
 fn run(wasm: &Path, manifest: &Path, cases: &[Value]) {
     let stage = Stage::new(wasm, manifest_of(manifest));
-    let failures: Vec<String> = cases
-        .iter()
-        .filter_map(|case| {
-            let (report, logs) = stage.call(case);
-            let wrong = expected::differences(&case["expect"], &report, &logs, &stage.manifest);
-            (!wrong.is_empty()).then(|| format!("{}\n    {}", case["name"], wrong.join("\n    ")))
-        })
-        .collect();
-    assert!(failures.is_empty(), "{} of {} cases failed:\n  {}", failures.len(), cases.len(), failures.join("\n  "));
+    assert_all_hold(cases, |case| {
+        let (report, logs) = stage.call(case);
+        expected::differences(&case["expect"], &report, &logs, &stage.manifest)
+    });
 }
 
 /// Every case but those that a remote step cannot meet, by their names, with somebody elsewhere who makes the call.
-pub fn run_remote_cases(manifest: &Path, left_out: &[&str], mut call: impl FnMut(Call) -> Report) {
-    let manifest = manifest_of(manifest);
+pub fn run_remote_cases(manifest: &Path, left_out: &[&str], call: impl FnMut(Call) -> Report) {
     let mut cases = cases();
     let count = cases.len();
     cases.retain(|case| !case["name"].as_str().is_some_and(|name| left_out.contains(&name)));
     assert_eq!(cases.len() + left_out.len(), count, "a case that is left out has another name now");
+    run_remote(manifest, &cases, call);
+}
+
+/// The same with every case of another file in this repository.
+pub fn run_remote_cases_of(file: &str, manifest: &Path, call: impl FnMut(Call) -> Report) {
+    run_remote(manifest, &read_cases(file), call);
+}
+
+fn run_remote(manifest: &Path, cases: &[Value], mut call: impl FnMut(Call) -> Report) {
+    let manifest = manifest_of(manifest);
+    assert_all_hold(cases, |case| {
+        expected::differences(&case["expect"], &call(message(&manifest, case)), &[], &manifest)
+    });
+}
+
+/// Panics with all cases that failed, each with its name and what is wrong.
+fn assert_all_hold(cases: &[Value], mut differences: impl FnMut(&Value) -> Vec<String>) {
     let failures: Vec<String> = cases
         .iter()
         .filter_map(|case| {
-            let wrong = expected::differences(&case["expect"], &call(message(&manifest, case)), &[], &manifest);
+            let wrong = differences(case);
             (!wrong.is_empty()).then(|| format!("{}\n    {}", case["name"], wrong.join("\n    ")))
         })
         .collect();

@@ -53,6 +53,17 @@ fn maven(dir: &Path, goals: &[&str]) {
 impl Project {
     /// Start the program, which writes to this file.
     pub fn start(&self, class: &str, arguments: &[&str], log: &Path) -> Program {
+        self.start_with(class, arguments, &[], log)
+    }
+
+    /// The same with variables of its environment.
+    pub fn start_with(
+        &self,
+        class: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        log: &Path,
+    ) -> Program {
         let file = File::options().create(true).append(true).open(log).expect("the log can be written to");
         let errors = file.try_clone().expect("a file has as many handles as one wants");
         let mut command = Command::new("java");
@@ -60,6 +71,7 @@ impl Project {
             // Small programs, several at once: what makes a large one fast makes these slow to start.
             .args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-cp", &self.class_path, class])
             .args(arguments)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(file)
             .stderr(errors);

@@ -1,9 +1,10 @@
 //! The Java library keeps the contract. Goal: the conformance step in Java answers every case as those of the other
-//! languages do, as far as a remote step can. Method: the HTTP API over the room for remote steps, without an engine; a
-//! call of each case waits there for a real worker.
+//! languages do, as far as a remote step can, and the step of the shop holds the shop's. Method: the HTTP API over the
+//! room for remote steps, without an engine; a call of each case waits there for a real worker.
 #![expect(clippy::expect_used, reason = "a test ends where something is not as it must be")]
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use host_core::unit::{Ack, Offset};
 use host_monitor::door::{Act, Door, PluginState, Readiness, Refusal, Start, Started, UseCases};
 use host_monitor::{Inputs, Limits, Monitor, Options};
 use host_remote::{Refused, Remote};
+use host_runtime::{Call, Report};
 use host_store::backends::memory::MemoryTables;
 use host_store::embedded::EmbeddedStore;
 use saga_tests::conformance;
@@ -27,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 const TOKEN: &str = "conformance";
 /// SHA-256 of the token.
 const TOKEN_SHA256: &str = "6c1d6cedf276ea3fd7486a212fd62b32fbb9ecaa4dea70545486737199dd24ed";
+/// In a manifest whose token is still to be set.
+const NO_TOKEN_SHA256: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// Longer than the start of a Java program takes on a machine that is busy.
 const CALL_TIME_MAX: Duration = Duration::from_secs(60);
 /// What needs a component, its clock, its chance and its limits; and a log that is null, which in JSON is none.
@@ -145,14 +149,16 @@ impl Broker for NoBroker {
     }
 }
 
-#[test]
-fn the_conformance_step_in_java_answers_every_case() {
-    let project = java::project("tests/conformance/java");
+/// Makes calls of the remote step of this manifest, which a worker answers; `start` is given where to ask and a log.
+fn with_worker(
+    address: &str,
+    manifest: &str,
+    start: impl FnOnce(&str, &Path) -> java::Program,
+    check: impl FnOnce(&Path, &mut dyn FnMut(Call) -> Report),
+) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let manifest = folder.path().join("test.sdk.conformance.toml");
-    let text = std::fs::read_to_string(root().join("tests/conformance/java/test.sdk.conformance.toml"));
-    let text = format!("{}\n[remote]\ntoken-sha256 = \"{TOKEN_SHA256}\"\n", text.expect("the manifest is there"));
-    std::fs::write(&manifest, text).expect("the temporary folder is ours");
+    let file = folder.path().join(format!("{address}.toml"));
+    std::fs::write(&file, manifest).expect("the temporary folder is ours");
 
     let runtime = tokio::runtime::Runtime::new().expect("a runtime for the host");
     let (stop, (sender, journal)) = (CancellationToken::new(), tokio::sync::mpsc::channel(1));
@@ -168,13 +174,42 @@ fn the_conformance_step_in_java_answers_every_case() {
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let options = Options { listen, token: None, limits: Limits::default() };
     let handle = runtime.block_on(Monitor::start(options, inputs)).expect("the monitor starts");
-    let log = folder.path().join("worker.log");
-    let worker = project.start("Conformance", &[&format!("http://{}", handle.address()), TOKEN], &log);
+    let worker = start(&format!("http://{}", handle.address()), &folder.path().join("worker.log"));
 
-    conformance::run_remote_cases(&manifest, &LEFT_OUT, |call| {
+    check(&file, &mut |call| {
         let call = async { tokio::time::timeout(CALL_TIME_MAX, remote.call(call)).await };
         runtime.block_on(call).unwrap_or_else(|_| panic!("nobody answered:\n{}", worker.said()))
     });
     stop.cancel();
     drop(sender);
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+#[test]
+fn the_conformance_step_in_java_answers_every_case() {
+    let project = java::project("tests/conformance/java");
+    let text = read("tests/conformance/java/test.sdk.conformance.toml");
+    let manifest = format!("{text}\n[remote]\ntoken-sha256 = \"{TOKEN_SHA256}\"\n");
+    let start = |host: &str, log: &Path| project.start("Conformance", &[host, TOKEN], log);
+    with_worker("test.sdk.conformance", &manifest, start, |manifest, call| {
+        conformance::run_remote_cases(manifest, &LEFT_OUT, call);
+    });
+}
+
+#[test]
+fn the_shops_step_in_java_holds_the_cases_of_the_other_languages() {
+    const ADDRESS: &str = "shop.customers.notification";
+    let folder = "plugins/java/shop-customers-notification";
+    let project = java::project(folder);
+    let manifest = read(&format!("{folder}/{ADDRESS}.toml")).replace(NO_TOKEN_SHA256, TOKEN_SHA256);
+    let start = |host: &str, log: &Path| {
+        let environment = [("SAGA_HOST", host), ("WORKER_TOKEN", TOKEN)];
+        project.start_with("shop.customers.NotificationStep", &[], &environment, log)
+    };
+    with_worker(ADDRESS, &manifest, start, |manifest, call| {
+        conformance::run_remote_cases_of(&format!("plugins/cases/{ADDRESS}.json"), manifest, call);
+    });
 }

@@ -101,6 +101,21 @@ fn the_tutorial_for_java_ends_with_a_worker_that_serves() {
     }
 }
 
+/// Its commands are for the root of the tree; what they write is beside it.
+#[test]
+fn the_shop_runs_with_a_step_in_java() {
+    let listen = format!("127.0.0.1:{}", free_port());
+    let host = format!("http://{listen}");
+    let scratch = tempfile::tempdir().expect("a temporary folder");
+    let place = scratch.path().to_str().expect("a plain path");
+    let _alone = java::building();
+    let environment = [("SAGA_LISTEN", listen.as_str()), ("SAGA_HOST", &host), ("TMPDIR", place)];
+    let told = follow_with(&root(), "plugins/README.md", &[], &environment);
+    for word in ["completed", "shop.customers.notification", "remote"] {
+        assert!(told.contains(word), "{word} is missing in\n{told}");
+    }
+}
+
 #[test]
 fn a_page_becomes_its_commands_and_files_in_order() {
     let page = "a `b.go` c\n```sh\none\n```\nput it into `x.go`:\n\n```go\npackage x\n```\n```toml\ny = 1\n```\n";

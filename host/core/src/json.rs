@@ -26,6 +26,18 @@ impl Json {
         Ok(Self(bytes.slice(start..start + text.len())))
     }
 
+    /// The same for a text of one's own, whose bytes are not copied and not looked at once more for being UTF-8.
+    pub fn try_from_string(text: String) -> Result<Self, (Error, String)> {
+        let place = serde_json::from_str::<&RawValue>(&text).map(|raw| {
+            let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+            start..start + raw.get().len()
+        });
+        match place {
+            Ok(place) => Ok(Self(Bytes::from(text).slice(place))),
+            Err(error) => Err((Error(error.to_string()), text)),
+        }
+    }
+
     pub fn try_from_text(text: &str) -> Result<Self, Error> {
         Self::try_new(Bytes::copy_from_slice(text.as_bytes()))
     }
@@ -100,12 +112,14 @@ mod tests {
     fn text_is_kept_to_the_byte() {
         let text = r#"{"b":1.10,"a":9007199254740993,"é":[ 1 , 2]}"#;
         assert_eq!(Json::try_from_text(&format!("  {text}\n")).unwrap().as_str(), text);
+        assert_eq!(Json::try_from_string(format!("  {text}\n")).unwrap().as_str(), text);
     }
 
     #[test]
     fn what_is_not_one_value_is_refused() {
         for bad in ["", "{", "1 2", "{'a':1}", "nul", "\u{feff}1"] {
             assert!(Json::try_from_text(bad).is_err(), "{bad:?}");
+            assert_eq!(Json::try_from_string(bad.to_owned()).unwrap_err().1, bad, "it is handed back");
         }
         assert!(Json::try_new(Bytes::from_static(b"\"\xff\"")).is_err());
     }
