@@ -57,13 +57,7 @@ impl Project {
     }
 
     /// The same with variables of its environment.
-    pub fn start_with(
-        &self,
-        class: &str,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-        log: &Path,
-    ) -> Program {
+    pub fn start_with(&self, class: &str, arguments: &[&str], environment: &[(&str, &str)], log: &Path) -> Program {
         let file = File::options().create(true).append(true).open(log).expect("the log can be written to");
         let errors = file.try_clone().expect("a file has as many handles as one wants");
         let mut command = Command::new("java");

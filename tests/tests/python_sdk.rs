@@ -60,6 +60,27 @@ fn build(project: &Path) -> std::process::Output {
     command.output().expect("the program can be started")
 }
 
+/// The runtime inside the component once kept a copy of each value that was set.
+#[test]
+fn values_that_are_set_take_no_memory_for_good() {
+    let project = tempfile::tempdir().expect("a temporary folder");
+    let step = "from saga_step import keyvalue, nothing_to_undo, unchanged\n\n\ndef handle(context, body):\n    \
+                for _ in range(300):\n        keyvalue.own().set(\"a\", b\"v\" * 60_000)\n    return unchanged()\n\n\n\
+                compensate = nothing_to_undo\n";
+    std::fs::write(project.path().join("shop.gifts.wrap.toml"), MANIFEST).expect("writing");
+    std::fs::write(project.path().join("step.py"), step).expect("writing");
+    let built = build(project.path());
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let component = project.path().join("dist/shop.gifts.wrap.wasm");
+    let ran = Command::new(saga()).args(["call", "--json", "--body={}"]).arg(component).output();
+    let told: serde_json::Value =
+        serde_json::from_slice(&ran.expect("the program can be started").stdout).expect("JSON");
+    assert_eq!(told["outcome"], "done", "{told}");
+    let bytes = told["memory-bytes"].as_u64().expect("a number");
+    // 12.7 MiB is what an instance begins with; the values are 17 MiB.
+    assert!(bytes < 15 << 20, "{bytes} bytes of memory");
+}
+
 #[test]
 fn an_authors_mistake_is_told_with_its_place_and_without_the_tools_words() {
     let syntax = refused(&[("step.py", "def handle(context, body)\n    return body\n")]);

@@ -224,9 +224,8 @@ fn json(what: &str, text: String, bytes_max: usize) -> Result<Json, Fault> {
         );
         return Err(Fault { kind: FaultKind::OutputLimit, reason });
     }
-    Json::try_from_string(text).map_err(|(error, text)| {
-        invalid(format!("answered a {what} that is {error}; it begins {:?}", cut(&text, 80)))
-    })
+    Json::try_from_string(text)
+        .map_err(|(error, text)| invalid(format!("answered a {what} that is {error}; it begins {:?}", cut(&text, 80))))
 }
 
 fn invalid(reason: impl Into<String>) -> Fault {

@@ -3,6 +3,7 @@
 
 mod cache;
 mod dependencies;
+mod leaks;
 mod output;
 mod sources;
 
@@ -63,11 +64,9 @@ pub(super) fn compile(project: &Project) -> anyhow::Result<Vec<u8>> {
     let paths: Vec<PathBuf> = [inner, entry].into_iter().chain(packages).chain([own]).collect();
     note(format_args!("compiling {} with {TOOL} {TOOL_VERSION} (half a minute)", project.address));
     let wasm = run_tool(&tool, folder.path(), &paths)?;
-    let said = match wasm {
-        Ok(file) => return std::fs::read(&file).with_context(|| format!("reading {}", file.display())),
-        Err(said) => said,
-    };
-    Err(Stop::no(output::told(&said, &sources.root)).into())
+    let file = wasm.map_err(|said| Stop::no(output::told(&said, &sources.root)))?;
+    let written = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+    leaks::stopped(&written).context("mending what the tool made")
 }
 
 fn world(grants: &[Grant]) -> String {
