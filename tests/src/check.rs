@@ -14,13 +14,18 @@ use crate::installation::{INSTRUMENT_MANIFEST, Installation};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Ask until there is an answer; fail with what was waited for.
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    until_with(PATIENCE, what, ask)
+}
+
+/// The same for what takes a time of its own.
+pub fn until_with<T>(time_max: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {PATIENCE:?}: {what}");
+        assert!(start.elapsed() < time_max, "waited in vain for {time_max:?}: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -54,9 +54,10 @@ impl Host {
     }
 
     /// Start it as one does who writes steps: `saga dev`.
-    pub fn start_dev(installation: Installation) -> Self {
+    pub fn start_dev(installation: Installation, environment: &[(&str, &str)]) -> Self {
         let mut host = Self::prepared(installation);
         host.verb = "dev";
+        host.set_environment(environment);
         host.start_again();
         host
     }

@@ -101,6 +101,18 @@ fn typescript_other_files_and_packages_are_built_with_saga_alone() {
 }
 
 #[test]
+fn a_body_that_is_nested_too_deep_is_refused_for_good() {
+    let step = "import { done } from 'saga-step';\n\
+                export const handle = (context, body) => done({ ...body, note: 1 });\n";
+    let project = Project::with(&[("step.js", &format!("{step}{UNDO}"))]);
+    let nested = |levels| format!(r#"{{"n":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+    has(&project.answer(&nested(199)), &["done", r#"],"note":1}"#]);
+    for levels in [200, 3_000] {
+        has(&project.call(&nested(levels)), &["invalid-body", "nested deeper than 200 levels"]);
+    }
+}
+
+#[test]
 fn a_new_project_in_either_language_is_built_and_answers_without_node() {
     for language in ["js", "ts"] {
         let project = Project::with(&[]);

@@ -55,19 +55,39 @@ class Part {
   }
 }
 
-/** How `after` differs from `before`; undefined if both are the same JSON. */
-export function difference(before, after) {
+/** Both values are nested deeper than this walks: the engine of a component has no more room for its own calls. */
+export class TooDeep extends Error {}
+
+/** Levels that are walked. */
+export const DEPTH_MAX = 200;
+
+let depth = 0;
+
+/** How `after` differs from `before`; undefined if both are the same JSON. Throws TooDeep. */
+export function differenceOf(before, after) {
+  // An error before may have left it anywhere.
+  depth = 0;
+  return difference(before, after);
+}
+
+function difference(before, after) {
   if (before === after) return undefined;
   const is = isPlain(after) ? after : plainOf(after);
   if (isObject(is)) {
     const was = isPlain(before) ? before : opened(before);
-    const isList = Array.isArray(is);
-    if (isObject(was) && isList === Array.isArray(was)) {
-      if (!isList) return ofMembers(was, is);
-      return was.length === is.length ? ofElements(was, is) : ofLengths(was, is);
-    }
+    if (isObject(was) && Array.isArray(is) === Array.isArray(was)) return within(was, is);
   }
   return textOf(before) === textOf(is) ? undefined : new Change(is);
+}
+
+function within(was, is) {
+  if (depth === DEPTH_MAX) throw new TooDeep(`nested deeper than ${DEPTH_MAX} levels`);
+  depth += 1;
+  let change;
+  if (!Array.isArray(is)) change = ofMembers(was, is);
+  else change = was.length === is.length ? ofElements(was, is) : ofLengths(was, is);
+  depth -= 1;
+  return change;
 }
 
 function textOf(value) {

@@ -3,6 +3,7 @@
 
 import { Done, Rejected, Retry, Wait } from "./answer.js";
 import { Context } from "./context.js";
+import { TooDeep } from "./difference.js";
 import { mustWrite } from "./exact.js";
 import { merge } from "./splice.js";
 import { json, Type, TypeMismatch } from "./types.js";
@@ -38,12 +39,14 @@ export function call(step, fields, body, log) {
   try {
     const context = new Context(fields);
     const isUndo = context.direction === "compensate";
-    const read = () => typed(step.body, body, INVALID_BODY, `the body is not what ${context.address} reads`);
+    const what = `the body is not what ${context.address} reads`;
+    const read = () => typed(step.body, body, INVALID_BODY, what);
     const given = read();
-    if (!isUndo) return finished(step.handle(context, given), body, read);
+    const merged = (next) => changed(body, read, next, what);
+    if (!isUndo) return finished(step.handle(context, given), body, merged);
     const words = `the compensation log is not what ${context.address} reads`;
     const left = log == null ? undefined : typed(step.compensationLog, log, INVALID_COMPENSATION_LOG, words);
-    return finished(step.compensate(context, given, left), body, read);
+    return finished(step.compensate(context, given, left), body, merged);
   } catch (error) {
     return outcomeOf(error);
   }
@@ -59,17 +62,27 @@ function typed(type, text, code, words) {
   }
 }
 
-function finished(answer, raw, read) {
-  if (!(answer instanceof Done)) throw new TypeError(noAnswer(answer));
-  const compensation = answer.compensation ?? null;
-  return { tag: "done", val: { body: nextBody(answer, raw, read), compensation } };
+/** The body that came with what the step changed. It is read once more: the step may have changed what it was given. */
+function changed(raw, read, next, words) {
+  const before = read();
+  try {
+    return merge(raw, before, next);
+  } catch (error) {
+    if (error instanceof TooDeep) throw new Rejected(INVALID_BODY, `${words}: it is ${error.message}`);
+    throw error;
+  }
 }
 
-function nextBody(answer, raw, read) {
+function finished(answer, raw, merged) {
+  if (!(answer instanceof Done)) throw new TypeError(noAnswer(answer));
+  const compensation = answer.compensation ?? null;
+  return { tag: "done", val: { body: nextBody(answer, raw, merged), compensation } };
+}
+
+function nextBody(answer, raw, merged) {
   if (answer.kind === "unchanged") return raw;
   if (answer.kind === "replaced") return mustWrite("the body", answer.body);
-  // Read once more: the step may have changed what it was given.
-  return merge(raw, read(), answer.body);
+  return merged(answer.body);
 }
 
 function noAnswer(answer) {

@@ -3,15 +3,15 @@
 // Texts are gathered in lists and joined at the end: the engine of a component copies a text that grows each time.
 // Invariant: `raw` has been read by JSON.parse; `before` is what the step's type made of it, `after` what the step hands on.
 
-import { difference, ElementsChange, GONE, ListChange, MembersChange } from "./difference.js";
+import { differenceOf, ElementsChange, GONE, ListChange, MembersChange } from "./difference.js";
 import { COLON, elements, members, OPENING_BRACE, OPENING_BRACKET, skipSpaces, valueEnd, wholeEnd } from "./scan.js";
 
 /**
  * The body that goes on. Where `before` and `after` agree, the step changed nothing, and the characters of `raw` stay:
- * digits, order of members, unknown members, spaces.
+ * digits, order of members, unknown members, spaces. Throws TooDeep, of difference.js.
  */
 export function merge(raw, before, after) {
-  const change = difference(before, after);
+  const change = differenceOf(before, after);
   if (change === undefined) return raw;
   const start = skipSpaces(raw, 0);
   const end = wholeEnd(raw);

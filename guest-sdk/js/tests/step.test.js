@@ -75,6 +75,23 @@ test("a body of another type is refused for good, in words", () => {
   assert.equal(host.compensate('{"amount":1}', '{"a":1}').rejected().code, saga.INVALID_COMPENSATION_LOG);
 });
 
+test("a body that is nested too deep is refused for good, and goes on if it is left alone", () => {
+  const nested = (levels) => `{"n":${"[".repeat(levels)}${"]".repeat(levels)}}`;
+  const changing = hostOf((_, given) => done({ ...given, note: 1 }));
+  assert.equal(changing.handle(nested(199)).done().body, nested(199).replace(/.$/, ',"note":1}'));
+  const { code, reason } = changing.handle(nested(200)).rejected();
+  assert.equal(code, "invalid-body");
+  assert.match(reason, /nested deeper than 200 levels$/);
+  assert.equal(
+    hostOf(() => unchanged())
+      .handle(nested(5000))
+      .done().body,
+    nested(5000),
+  );
+  // One that was refused leaves nothing behind.
+  changing.handle(nested(199)).done();
+});
+
 test("what is thrown becomes an answer", () => {
   let thrown;
   const host = hostOf(() => {
