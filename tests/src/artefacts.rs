@@ -15,6 +15,16 @@ pub fn target_dir() -> PathBuf {
     }
 }
 
+/// Where `saga build` keeps the tools of a language for all tests: in the one folder that may be thrown away.
+pub fn tool_cache() -> PathBuf {
+    target_dir().join("saga-cache")
+}
+
+/// Where steps in Rust that are made in tests are compiled, so that what they build on is compiled once.
+pub fn step_target_dir() -> PathBuf {
+    target_dir().join("conformance").join("cargo")
+}
+
 /// The program under test.
 pub fn saga() -> PathBuf {
     let path = target_dir().join("release").join("saga");

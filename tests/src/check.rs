@@ -19,13 +19,20 @@ pub fn until<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
 }
 
 /// The same for what takes a time of its own.
-pub fn until_with<T>(time_max: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn until_with<T>(time_max: Duration, what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    within(time_max, ask).unwrap_or_else(|| panic!("waited in vain for {time_max:?}: {what}"))
+}
+
+/// Ask until there is an answer or the time is over.
+pub fn within<T>(time_max: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask() {
-            return answer;
+            return Some(answer);
         }
-        assert!(start.elapsed() < time_max, "waited in vain for {time_max:?}: {what}");
+        if start.elapsed() > time_max {
+            return None;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
 }

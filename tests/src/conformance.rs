@@ -21,7 +21,7 @@ use host_runtime::{Call, LogLine, MemoryKeyValues, Report, Trial};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::artefacts::{saga, target_dir};
+use crate::artefacts::{saga, step_target_dir, target_dir, tool_cache};
 use crate::tidy::tree::root;
 
 pub use soak::run_soak;
@@ -50,9 +50,8 @@ fn build(project: &str, address: &str) -> (PathBuf, PathBuf) {
         .arg(root().join(project))
         .arg("--out")
         .arg(&out)
-        // What the tools of a language bring and leave stays in the one folder that may be thrown away.
-        .env("SAGA_CACHE_DIR", target_dir().join("saga-cache"))
-        .env("CARGO_TARGET_DIR", target_dir().join("conformance").join("cargo"))
+        .env("SAGA_CACHE_DIR", tool_cache())
+        .env("CARGO_TARGET_DIR", step_target_dir())
         .output()
         .expect("the program can be started");
     let told = String::from_utf8_lossy(&ran.stderr);

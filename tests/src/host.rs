@@ -4,14 +4,14 @@
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::api::Api;
 use crate::artefacts;
-use crate::check::until;
+use crate::check::{until, within};
 use crate::installation::Installation;
 
 /// A machine that runs nothing else starts in well under a second; one that compiles may take its time.
@@ -76,7 +76,7 @@ impl Host {
     /// Start it again after it was killed or stopped, and wait until it takes work.
     pub fn start_again(&mut self) {
         self.launch();
-        let ready = until_with(START_TIME_MAX, || {
+        let ready = within(START_TIME_MAX, || {
             if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten()) {
                 panic!("the host ended at once with {status}:\n{}", self.log_tail());
             }
@@ -144,7 +144,7 @@ impl Host {
     pub fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         let mut child = self.child.take().expect("the host is running");
-        let ended = until_with(STOP_TIME_MAX, || child.try_wait().expect("our own child can be waited for"));
+        let ended = within(STOP_TIME_MAX, || child.try_wait().expect("our own child can be waited for"));
         ended.unwrap_or_else(|| {
             child.kill().expect("our own child can be killed");
             panic!("the host did not end within {STOP_TIME_MAX:?} of SIGTERM:\n{}", self.log_tail())
@@ -259,18 +259,4 @@ pub fn run_saga(arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback has free ports");
     listener.local_addr().expect("a bound socket has an address").port()
-}
-
-/// Ask again and again until there is an answer or the time is over.
-fn until_with<T>(time_max: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
-    let start = Instant::now();
-    loop {
-        if let Some(answer) = ask() {
-            return Some(answer);
-        }
-        if start.elapsed() > time_max {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

@@ -2,11 +2,11 @@
 //! taken away by a source that does not compile, in every language. Method: a new project in each, saved while the host
 //! runs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use saga_tests::artefacts::{saga, target_dir};
+use saga_tests::artefacts::{saga, step_target_dir, tool_cache};
 use saga_tests::check::until_with;
 use saga_tests::host::{Host, run_saga};
 use saga_tests::installation::Installation;
@@ -18,27 +18,8 @@ const BUILD_TIME_MAX: Duration = Duration::from_secs(180);
 /// A word of the line that every template logs.
 const WORD: &str = "comes to";
 
-/// What the tools of a language bring and leave stays in the one folder that may be thrown away.
-struct Caches([(&'static str, PathBuf); 2]);
-
-impl Caches {
-    fn new() -> Self {
-        let (tools, crates) = (target_dir().join("saga-cache"), target_dir().join("conformance").join("cargo"));
-        Self([("SAGA_CACHE_DIR", tools), ("CARGO_TARGET_DIR", crates)])
-    }
-
-    fn environment(&self) -> Vec<(&str, &str)> {
-        self.0.iter().map(|(name, path)| (*name, plain(path))).collect()
-    }
-}
-
 fn plain(path: &Path) -> &str {
     path.to_str().expect("folders have plain names")
-}
-
-fn run(arguments: &[&str], caches: &Caches) {
-    let ran = run_saga(arguments, &caches.environment());
-    assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.err);
 }
 
 /// The digest that serves, once there is one.
@@ -51,13 +32,18 @@ fn serving(host: &Host) -> Option<String> {
 
 /// `place` is how the tool of the language names a line of the source.
 fn follow(language: &str, source: &str, place: impl Fn(usize) -> String) {
-    let (installation, caches) = (Installation::empty(), Caches::new());
+    let installation = Installation::empty();
     let project = installation.path().join("steps/wrap");
-    run(&["new", ADDRESS, "--lang", language, "--dir", plain(&project)], &caches);
-    // What has to be brought once is brought before anybody waits for it.
-    run(&["build", plain(&project)], &caches);
+    let (tools, crates) = (tool_cache(), step_target_dir());
+    let environment = [("SAGA_CACHE_DIR", plain(&tools)), ("CARGO_TARGET_DIR", plain(&crates))];
+    // What has to be brought once is brought by a build before anybody waits for it.
+    for arguments in [&["new", ADDRESS, "--lang", language, "--dir", plain(&project)][..], &["build", plain(&project)]]
+    {
+        let ran = run_saga(arguments, &environment);
+        assert_eq!(ran.status, 0, "{arguments:?}: {}", ran.err);
+    }
     let source = project.join(source);
-    let mut host = Host::start_dev(installation, &caches.environment());
+    let mut host = Host::start_dev(installation, &environment);
     let first = until_with(BUILD_TIME_MAX, "what was there at the start is served", || serving(&host));
 
     let good = std::fs::read_to_string(&source).expect("a source is text");

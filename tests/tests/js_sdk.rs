@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use saga_tests::artefacts::{saga, target_dir};
+use saga_tests::artefacts::{saga, tool_cache};
 use saga_tests::conformance::{built, run_cases, run_sandbox, run_soak};
 
 #[test]
@@ -45,7 +45,7 @@ impl Project {
     fn saga(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(saga());
         command.args(arguments).current_dir(self.0.path()).env("PATH", "");
-        command.env("SAGA_CACHE_DIR", target_dir().join("saga-cache")).output().expect("the program can be started")
+        command.env("SAGA_CACHE_DIR", tool_cache()).output().expect("the program can be started")
     }
 
     /// What the step answers to a body.

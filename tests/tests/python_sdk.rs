@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use saga_tests::artefacts::{saga, target_dir};
+use saga_tests::artefacts::{saga, tool_cache};
 use saga_tests::conformance::{built, run_cases, run_sandbox, run_soak};
 
 #[test]
@@ -56,7 +56,7 @@ fn refused(files: &[(&str, &str)]) -> String {
 
 fn build(project: &Path) -> std::process::Output {
     let mut command = Command::new(saga());
-    command.arg("build").arg(project).env("SAGA_CACHE_DIR", target_dir().join("saga-cache"));
+    command.arg("build").arg(project).env("SAGA_CACHE_DIR", tool_cache());
     command.output().expect("the program can be started")
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use saga_tests::artefacts::{saga, target_dir};
+use saga_tests::artefacts::{saga, tool_cache};
 use saga_tests::host::free_port;
 use saga_tests::java;
 use saga_tests::tidy::tree::root;
@@ -48,7 +48,7 @@ fn follow_with(folder: &Path, page: &str, sources: &[&str], environment: &[(&str
         // No module is fetched: what is needed is in the project.
         .envs([("GOPROXY", "off"), ("GOFLAGS", "")])
         // But for what makes components of Python and JavaScript, which is brought and compiled once for all tests.
-        .env("SAGA_CACHE_DIR", target_dir().join("saga-cache"))
+        .env("SAGA_CACHE_DIR", tool_cache())
         .env("PATH", path)
         .envs(environment.iter().copied())
         .output()

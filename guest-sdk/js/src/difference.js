@@ -59,7 +59,7 @@ class Part {
 export class TooDeep extends Error {}
 
 /** Levels that are walked. */
-export const DEPTH_MAX = 200;
+const DEPTH_MAX = 200;
 
 let depth = 0;
 

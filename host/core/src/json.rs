@@ -2,6 +2,7 @@
 //! Invariant: the bytes are UTF-8 and exactly one JSON value, with no white space around it.
 
 use std::fmt;
+use std::ops::Range;
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -19,22 +20,15 @@ pub struct Error(String);
 impl Json {
     /// Check and keep. The check walks the text once and builds nothing.
     pub fn try_new(bytes: Bytes) -> Result<Self, Error> {
-        let raw: &RawValue = serde_json::from_slice(&bytes).map_err(|error| Error(error.to_string()))?;
-        let text = raw.get();
-        // RawValue trims white space around the value; keep the slice, not a copy.
-        let start = text.as_ptr() as usize - bytes.as_ptr() as usize;
-        Ok(Self(bytes.slice(start..start + text.len())))
+        let place = place_in(&bytes, serde_json::from_slice(&bytes))?;
+        Ok(Self(bytes.slice(place)))
     }
 
     /// The same for a text of one's own, whose bytes are not copied and not looked at once more for being UTF-8.
     pub fn try_from_string(text: String) -> Result<Self, (Error, String)> {
-        let place = serde_json::from_str::<&RawValue>(&text).map(|raw| {
-            let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-            start..start + raw.get().len()
-        });
-        match place {
+        match place_in(text.as_bytes(), serde_json::from_str(&text)) {
             Ok(place) => Ok(Self(Bytes::from(text).slice(place))),
-            Err(error) => Err((Error(error.to_string()), text)),
+            Err(error) => Err((error, text)),
         }
     }
 
@@ -67,6 +61,13 @@ impl Json {
     pub fn is_empty(&self) -> bool {
         false
     }
+}
+
+/// Where the value stands that was read from these bytes: without the white space around it.
+fn place_in(bytes: &[u8], read: serde_json::Result<&RawValue>) -> Result<Range<usize>, Error> {
+    let text = read.map_err(|error| Error(error.to_string()))?.get();
+    let start = text.as_ptr() as usize - bytes.as_ptr() as usize;
+    Ok(start..start + text.len())
 }
 
 impl fmt::Debug for Json {

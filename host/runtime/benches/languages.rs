@@ -39,6 +39,7 @@ mod waiting {
         world: "step-plugin",
         ownership: Borrowing { duplicate_if_necessary: false },
         exports: { default: async },
+        with: { "saga:step/types@0.1.0": super::bindings::saga::step::types },
     });
 }
 
@@ -204,20 +205,20 @@ impl Subject {
     }
 }
 
-/// The same for calls that wait, made one after the other within one task, as a lane makes them.
-async fn microseconds_of(span: Duration, mut call: impl AsyncFnMut()) -> f64 {
+fn microseconds(span: Duration, mut call: impl FnMut()) -> f64 {
     let (began, mut calls) = (Instant::now(), 0_u32);
     while began.elapsed() < span || calls < 3 {
-        call().await;
+        call();
         calls += 1;
     }
     began.elapsed().as_secs_f64() * 1e6 / f64::from(calls)
 }
 
-fn microseconds(span: Duration, mut call: impl FnMut()) -> f64 {
+/// The same for calls that wait, made one after the other within one task, as a lane makes them.
+async fn microseconds_of(span: Duration, mut call: impl AsyncFnMut()) -> f64 {
     let (began, mut calls) = (Instant::now(), 0_u32);
     while began.elapsed() < span || calls < 3 {
-        call();
+        call().await;
         calls += 1;
     }
     began.elapsed().as_secs_f64() * 1e6 / f64::from(calls)
@@ -319,23 +320,7 @@ impl Least {
     }
 
     async fn call(&mut self, body: &str) {
-        use waiting::saga::step::types as wit;
-
-        let context = wit::Context {
-            global_id: CONTEXT.global_id,
-            use_case: CONTEXT.use_case,
-            use_case_version: CONTEXT.use_case_version,
-            address: CONTEXT.address,
-            position: CONTEXT.position,
-            direction: wit::Direction::Handle,
-            attempt: CONTEXT.attempt,
-            idempotency_key: CONTEXT.idempotency_key,
-            deadline: CONTEXT.deadline,
-            signalled: CONTEXT.signalled,
-            failure: None,
-            headers: CONTEXT.headers,
-        };
-        let outcome = self.step.saga_step_step().call_handle(&mut self.store, context, body).await.unwrap();
+        let outcome = self.step.saga_step_step().call_handle(&mut self.store, CONTEXT, body).await.unwrap();
         let wit::Outcome::Done(done) = outcome else { panic!("{outcome:?}") };
         Json::try_from_string(done.body).unwrap();
     }

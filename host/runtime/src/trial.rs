@@ -55,7 +55,9 @@ impl Trial {
         let (inspection, component, compile_time, digest) = done?;
         let manifest = Arc::new(manifest);
         let facts = Facts { wasm_bytes: inspection.wasm_bytes, compile_time, ..Facts::default() };
-        let version = Version::try_new(&sandboxes, &component, digest, manifest.clone(), facts, Arc::default()).await?;
+        let mut version =
+            Version::try_new(&sandboxes, &component, digest, manifest.clone(), facts, Arc::default()).await?;
+        version.measure_start(&sandboxes).await?;
         let Facts { instance_memory_bytes, start_time, .. } = version.facts;
         let calls_per_instance = version.calls_per_instance();
         Ok(Self {

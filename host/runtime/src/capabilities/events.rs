@@ -1,6 +1,5 @@
 //! `saga:step/events`: what the call wants published and signalled. Collected here, sent by the commit of the call.
 
-use bytes::Bytes;
 use host_core::id::{TopicName, WaitKey};
 use host_core::json::Json;
 
@@ -20,7 +19,7 @@ impl Host for Sandbox {
         if body.len() > bytes_max {
             return Err(Error::Limit(format!("body has {} bytes, more than the {bytes_max} allowed", body.len())));
         }
-        let body = Json::try_new(Bytes::from(body)).map_err(|error| Error::Limit(format!("body is {error}")))?;
+        let body = Json::try_from_string(body).map_err(|(error, _)| Error::Limit(format!("body is {error}")))?;
         self.call.count_event(body.len())?;
         self.call.effects.emits.push((topic, body));
         Ok(())
